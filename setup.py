@@ -1,0 +1,60 @@
+"""Distribution of vislam-signal; the tools' configuration stands in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "twisted_signal/__init__.py").read_text())
+assert VERSION is not None
+
+setup(
+    name="vislam-signal",
+    version=VERSION[1],
+    description="WebRTC signaling server for visual-inertial SLAM, on Twisted and Autobahn",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    # `twisted/plugins` holds our plugin and no __init__.py: it must be named here, and the root
+    # must be named in package_dir, or an editable install leaves the plugin out.
+    package_dir={"": "."},
+    packages=[*find_packages(include=["twisted_signal", "twisted_signal.*"]), "twisted.plugins"],
+    package_data={"twisted_signal": ["py.typed"], "twisted.plugins": ["vislam_signal.py"]},
+    zip_safe=False,
+    install_requires=[
+        "twisted[tls]>=24.11",
+        "autobahn>=24.4.2",
+        "pyopenssl>=24.3",
+        "service-identity>=24.2",
+        "msgspec>=0.20",
+    ],
+    extras_require={
+        "test": [
+            "aiortc>=1.10",
+            "coverage>=7.6",
+            "hypothesis>=6.100",
+            "mypy>=1.14",
+            "mypy-zope>=1.0.9",
+            "pytest>=8.3",
+            "pytest-cov>=6.0",
+            "pytest-twisted>=1.14.3",
+            "ruff>=0.9",
+            "websockets>=14.0",
+        ],
+    },
+    entry_points={"console_scripts": ["vislam-signal = twisted_signal.cli:main"]},
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Communications",
+        "Typing :: Typed",
+    ],
+)

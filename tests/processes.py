@@ -1,0 +1,110 @@
+"""Real processes for the tests: started on free ports, watched by their output, stopped again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+PATIENCE = 30.0
+"""Seconds to wait for what must come; only a failing test waits that long."""
+
+
+class Watched:
+    """A process whose output lines can be waited for. Its stderr goes with its stdout."""
+
+    def __init__(self, *command: str | Path, cwd: Path | None = None) -> None:
+        self.process = subprocess.Popen(
+            [str(word) for word in command],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self.lines: list[str] = []
+        self._grown = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._grown:
+                self.lines.append(line.rstrip("\n"))
+                self._grown.notify_all()
+        with self._grown:
+            self.lines.append("(end of output)")
+            self._grown.notify_all()
+
+    @property
+    def output(self) -> str:
+        """All output so far."""
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
+        """Return the first match of a line with the pattern, once there is one."""
+
+        def search() -> re.Match[str] | None:
+            return next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
+
+        with self._grown:
+            self._grown.wait_for(
+                lambda: search() is not None or "(end of output)" in self.lines, timeout
+            )
+            found = search()
+        assert found is not None, f"no line with {pattern!r} in:\n{self.output}"
+        return found
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        """Return the exit status, once the process has ended."""
+        status = self.process.wait(timeout)
+        self._reader.join(timeout)
+        return status
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+@contextmanager
+def running(*command: str | Path, cwd: Path | None = None) -> Iterator[Watched]:
+    """Run a command for as long as the block takes."""
+    watched = Watched(*command, cwd=cwd)
+    try:
+        yield watched
+    finally:
+        watched.stop(signal.SIGKILL)
+
+
+class Server(Watched):
+    """`twistd -n vislam-signal` on a free port. `url`: where it listens, on loopback."""
+
+    def __init__(self, *options: str, cwd: Path) -> None:
+        super().__init__(
+            BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *options, cwd=cwd
+        )
+        self.url = self.wait_for(r"Listening on (wss?\S*127\.0\.0\.1\S*)")[1]
+
+
+@contextmanager
+def server(*options: str, cwd: Path) -> Iterator[Server]:
+    """Run the server for as long as the block takes, and end it as an operator would."""
+    started = Server("--port", "0", *options, cwd=cwd)
+    try:
+        yield started
+    finally:
+        started.stop()

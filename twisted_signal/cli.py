@@ -1,0 +1,46 @@
+"""`vislam-signal`: the command for people who do not know twistd."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from twisted.scripts import twistd
+
+from twisted_signal import __version__
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the line on stderr."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. `arguments`: without the program's name; the process's own by default.
+
+    Raises:
+        SystemExit: the command line is wrong, or asks for help.
+    """
+    parser = OneLineParser(
+        prog="vislam-signal", description="A WebRTC signaling server for visual-inertial SLAM."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser(
+        "serve", help="run the server in the foreground (serve --help: its options)", add_help=False
+    )
+    _, rest = parser.parse_known_args(arguments)
+    serve(rest)
+
+
+def serve(options: Sequence[str]) -> None:
+    """Run the server as `twistd -n vislam-signal` does, but without a pid file.
+
+    Args:
+        options: the same as after `twistd -n vislam-signal`.
+    """
+    config = twistd.ServerOptions()  # type: ignore[attr-defined] # public, if not by __all__
+    config.parseOptions(["--nodaemon", "--pidfile=", "vislam-signal", *options])
+    twistd.runApp(config)

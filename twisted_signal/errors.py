@@ -1,0 +1,140 @@
+"""What can be wrong with what a client sent, with the code and the sentence that it is told.
+
+SignalError
+├── InvalidJson       invalid_json
+├── InvalidMessage    invalid_message
+├── UnknownType       unknown_type
+├── NotRegistered     not_registered
+├── IdTaken           id_taken
+├── PeerNotFound      peer_not_found
+├── NobodyThere       peer_not_found, for a message without a target
+├── TargetUnclear     peer_not_found, for a message without a target
+└── TooManyWaiting    peer_not_found, for a message without a target
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from twisted_signal.text import quoted
+
+
+class SignalError(Exception):
+    """A message that is refused. `str(error)` is the sentence for the client.
+
+    Attributes:
+        code: the `code` of the error message on the wire (docs/protocol.md lists them).
+        target_id: the peer that the refused message named, or None where it named none.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, sentence: str, target_id: str | None = None) -> None:
+        super().__init__(sentence)
+        self.target_id = target_id
+
+
+class InvalidJson(SignalError):
+    """The frame is not JSON (RFC 8259)."""
+
+    code = "invalid_json"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"This is not valid JSON ({reason}). Send one JSON object in each text frame."
+        )
+
+
+class InvalidMessage(SignalError):
+    """A field is missing or has a wrong value."""
+
+    code = "invalid_message"
+
+    def __init__(self, field: str, reason: str, target_id: str | None = None) -> None:
+        super().__init__(f"{field} {reason}.", target_id)
+
+
+class UnknownType(SignalError):
+    """The message's type is none that a client may send."""
+
+    code = "unknown_type"
+
+    def __init__(self, type_: str, known: Iterable[str], target_id: str | None = None) -> None:
+        super().__init__(
+            f"A message of type {quoted(type_)} is not known here."
+            f" Send one of: {', '.join(known)}.",
+            target_id,
+        )
+
+
+class NotRegistered(SignalError):
+    """The client is in no room yet."""
+
+    code = "not_registered"
+
+    def __init__(self, target_id: str | None) -> None:
+        super().__init__(
+            'You are in no room yet. Send {"type": "register", "client_id": …} first'
+            " and wait for registered.",
+            target_id,
+        )
+
+
+class IdTaken(SignalError):
+    """Another connection holds the id in that room."""
+
+    code = "id_taken"
+
+    def __init__(self, client_id: str, room_id: str) -> None:
+        super().__init__(
+            f"Another connection is {quoted(client_id)} in room {quoted(room_id)}."
+            " Choose another client_id, or end that connection first.",
+        )
+
+
+class PeerNotFound(SignalError):
+    """The message cannot be given to anybody."""
+
+    code = "peer_not_found"
+
+    def __init__(self, target_id: str) -> None:
+        super().__init__(
+            f"No peer {quoted(target_id)} is in your room. Check its id and that it registered in"
+            " the same room; registered and peer_joined tell who is there.",
+            target_id,
+        )
+
+
+class NobodyThere(SignalError):
+    """A message without a target that cannot wait, in a room without a peer."""
+
+    code = "peer_not_found"
+
+    def __init__(self, room_id: str) -> None:
+        super().__init__(
+            f"Nobody else is in room {quoted(room_id)}. Wait for the peer and its offer."
+        )
+
+
+class TargetUnclear(SignalError):
+    """A message without a target that could be for several peers."""
+
+    code = "peer_not_found"
+
+    def __init__(self, room_id: str, candidates: Iterable[str]) -> None:
+        super().__init__(
+            f"Several peers in room {quoted(room_id)} could be meant:"
+            f" {', '.join(quoted(candidate) for candidate in candidates)}."
+            " Use a room of your own (?room=…), or let the peer write first.",
+        )
+
+
+class TooManyWaiting(SignalError):
+    """A message without a target, and no more may wait for a peer."""
+
+    code = "peer_not_found"
+
+    def __init__(self, room_id: str, limit: str) -> None:
+        super().__init__(
+            f"Nobody else is in room {quoted(room_id)}, and {limit} wait already."
+            " Start the peer, then offer again.",
+        )

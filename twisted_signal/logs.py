@@ -1,0 +1,139 @@
+"""The log: one form for our lines, Twisted's and Autobahn's.
+
+    2026-01-31 12:00:00 [INFO] session: Client registered: phone1 (android) in room lab1
+
+Our modules write to the standard `logging`, so that the core needs no Twisted. Twisted's and
+Autobahn's events come to it through `observer`, and one handler writes them all.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Protocol, cast
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import ILogObserver, Logger, LogLevel, formatEvent
+from twisted.python.logfile import LogFile
+from zope.interface import provider
+
+from twisted_signal.text import printable
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+_PACKAGE = __name__.partition(".")[0] + "."
+_LEVEL_OF_EVENT = {
+    LogLevel.debug: logging.DEBUG,
+    LogLevel.info: logging.INFO,
+    LogLevel.warn: logging.WARNING,
+    LogLevel.error: logging.ERROR,
+    LogLevel.critical: logging.CRITICAL,
+}
+_LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()}
+
+
+class LineFormatter(logging.Formatter):
+    """Writes a record as one line, and its traceback, if it has one, as further such lines.
+
+    Whatever a client put into the message stays within its line: see `text.printable`.
+    """
+
+    default_time_format = "%Y-%m-%d %H:%M:%S"
+    default_msec_format = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its newline."""
+        head = f"{self.formatTime(record)} [{record.levelname}] {module_name(record.name)}: "
+        lines = [record.getMessage()]
+        if record.exc_info:
+            lines += [f"| {line}" for line in self.formatException(record.exc_info).splitlines()]
+        return "\n".join(head + printable(line) for line in lines)
+
+
+def module_name(logger_name: str) -> str:
+    """Return what a line calls its source: our module, or the package it came from."""
+    if logger_name.startswith(_PACKAGE):
+        return logger_name.rpartition(".")[2]
+    return logger_name.partition(".")[0]
+
+
+@provider(ILogObserver)
+def observer(event: Mapping[str, Any]) -> None:
+    """Hand an event of Twisted's or Autobahn's over to the standard logging."""
+    level = _LEVEL_OF_EVENT.get(event.get("log_level"), logging.INFO)
+    namespace = event.get("log_namespace", "log_legacy")
+    logger = logging.getLogger("twisted" if namespace == "log_legacy" else namespace)
+    if logger.isEnabledFor(level):
+        failure = event.get("log_failure")
+        exc_info = failure and (failure.type, failure.value, failure.getTracebackObject())
+        logger.log(level, "%s", formatEvent(dict(event)), exc_info=exc_info)
+
+
+def make_observer() -> Any:
+    """Return `observer`; twistd's `--logger` wants a callable that makes one."""
+    return observer
+
+
+class TwistedHandler(logging.Handler):
+    """Hands our lines over to Twisted's log, where the operator chose an observer for that."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Make an event of a record."""
+        level = _LEVEL_FOR_TWISTED.get(record.levelno, LogLevel.info)
+        Logger(namespace=record.name).emit(level, "{text}", text=self.format(record))
+
+
+class RunnerOptions(Protocol):
+    """The options of twistd or twist, which run the server."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an option."""
+
+    def __setitem__(self, key: str, value: Any) -> None: ...
+
+
+def start(runner: RunnerOptions | None, level: str) -> None:
+    """Send all log lines to where twistd or twist was told to log, stdout by default.
+
+    Args:
+        runner: the options of twistd or twist, which are told to use `observer`; None for neither.
+        level: one of `LEVELS`.
+
+    Raises:
+        OSError: the log file cannot be opened.
+    """
+    handler = _handler(runner) if runner is not None else logging.StreamHandler(sys.stdout)
+    handler.setFormatter(LineFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # A handler that fails (a full disk) would report it on stderr, which twistd logs in turn.
+    logging.raiseExceptions = False
+
+
+def _handler(runner: RunnerOptions) -> logging.Handler:
+    if runner.get("fileLogObserverFactory") is not None:  # twist
+        runner["fileLogObserverFactory"] = lambda _file: observer
+        runner["logLevel"] = LogLevel.debug  # what is logged is decided here
+        return logging.StreamHandler(runner.get("logFile"))
+    if runner.get("logger") or runner.get("syslog"):
+        return TwistedHandler()
+    runner["logger"] = f"{__name__}.{make_observer.__name__}"
+    path = runner.get("logfile")
+    if path == "-" or (runner.get("nodaemon") and not path):
+        return logging.StreamHandler(sys.stdout)
+    return logging.StreamHandler(_log_file(path or "twistd.log"))
+
+
+def _log_file(path: str) -> IO[str]:
+    """Open a log file as twistd does: rotated by size, and at SIGUSR1."""
+    file: Any = LogFile.fromFullPath(str(Path(path).absolute()))
+
+    def rotate(_signal: int, _frame: object) -> None:
+        from twisted.internet import reactor
+
+        cast("IReactorFromThreads", reactor).callFromThread(file.rotate)
+
+    signal.signal(signal.SIGUSR1, rotate)
+    return cast("IO[str]", file)

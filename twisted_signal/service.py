@@ -1,0 +1,149 @@
+"""The running server: where it listens, how it starts and how it stops."""
+
+import logging
+import signal
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorCore,
+    IReactorFromThreads,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from twisted.python.failure import Failure
+
+from twisted_signal.addresses import urls
+from twisted_signal.websocket import GOING_AWAY, SignalFactory
+
+log = logging.getLogger(__name__)
+
+STOP_TIMEOUT = 2.0
+"""Seconds that clients have to answer the Close frame when the server stops."""
+
+
+class CannotStart(Exception, SystemExit):
+    """The server cannot listen where it was told to.
+
+    An Exception, so that twistd tidies up after it and tells its parent process; a SystemExit, so
+    that the interpreter ends with the sentence on stderr and status 1, without a traceback.
+    """
+
+
+class Listener(NamedTuple):
+    """A place to listen at.
+
+    Attributes:
+        name: how the operator named it.
+        endpoint: what listens there.
+        secure: whether TLS is spoken there.
+    """
+
+    name: str
+    endpoint: IStreamServerEndpoint
+    secure: bool = False
+
+
+class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
+    """What the service needs of a reactor."""
+
+
+class ListenerService(Service):
+    """Listens at one place."""
+
+    def __init__(self, listener: Listener, factory: SignalFactory) -> None:
+        self._listener = listener
+        self._factory = factory
+        self._listening: Deferred[IListeningPort] | None = None
+        self.port: IListeningPort | None = None
+
+    def privilegedStartService(self) -> None:
+        """Listen, while the process still may use a port below 1024.
+
+        Raises:
+            CannotStart: that fails at once, as it does with all endpoints of Twisted's own.
+        """
+        super().privilegedStartService()
+        failures: list[Failure] = []
+        self._listening = self._listener.endpoint.listen(self._factory)
+        self._listening.addCallbacks(self._is_listening, failures.append)
+        if failures:
+            raise CannotStart(
+                f"vislam-signal: cannot listen at {self._listener.name}: {_reason(failures[0])}"
+            )
+
+    def startService(self) -> None:
+        """Listen, unless that was done with privileges (twist knows no such step)."""
+        super().startService()
+        if self._listening is None:
+            self.privilegedStartService()
+
+    def stopService(self) -> "Deferred[None] | None":
+        """Accept nobody any more."""
+        super().stopService()
+        port, self.port = self.port, None
+        return port.stopListening() if port is not None else None
+
+    def _is_listening(self, port: IListeningPort) -> None:
+        self.port = port
+        for url in urls(port.getHost(), self._listener.secure):
+            log.info("Listening on %s", url)
+
+
+class StopSignals(Service):
+    """Ends the process with status 0 on SIGINT and SIGTERM.
+
+    With Twisted's own handlers the process ends by the signal, which looks like a failure.
+    """
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        """Take the signals over as soon as Twisted has installed its handlers."""
+        super().startService()
+        self._reactor.callWhenRunning(self._install)
+
+    def _install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
+
+    def _stop_in_reactor(self, name: str) -> None:
+        log.info("%s received, stopping", name)
+        self._reactor.stop()
+
+
+class SignalService(MultiService):
+    """The server: a factory, and the places where it listens."""
+
+    def __init__(self, reactor: Reactor, factory: SignalFactory, listeners: list[Listener]) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self.factory = factory
+        for listener in listeners:
+            self.addService(ListenerService(listener, factory))
+        self.addService(StopSignals(reactor))
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """Accept nobody any more, say goodbye to those who are there, and wait a little."""
+        yield super().stopService()
+        gone = self.factory.close_all(GOING_AWAY, "The server is going down")
+        yield gone.addTimeout(STOP_TIMEOUT, self._reactor, onTimeoutCancel=lambda *_: None)
+
+
+def _reason(failure: Failure) -> str:
+    """Return in words why listening failed."""
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        error = error.socketError
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

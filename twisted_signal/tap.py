@@ -1,0 +1,166 @@
+"""`twistd vislam-signal`: its options, checked and converted here once, and their service."""
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Sequence
+from typing import ClassVar, cast
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python import usage
+
+from twisted_signal import __version__, logs
+from twisted_signal.addresses import host_port
+from twisted_signal.service import Listener, Reactor, SignalService
+from twisted_signal.text import quoted
+from twisted_signal.websocket import MAX_MESSAGE_SIZE, SignalFactory
+
+DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
+DEFAULT_PORT = 8765
+BACKLOG = 1024
+"""Connections that the kernel holds ready: a fleet reconnects at once (Twisted's default is 50)."""
+
+
+class Options(usage.Options):
+    """The command line of `twistd vislam-signal` and `vislam-signal serve`.
+
+    Attributes:
+        listeners: where to listen.
+        max_message_size: the largest message that a client may send, in bytes; 0 for any.
+    """
+
+    synopsis = "[options]"
+    longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
+
+    optParameters: ClassVar = [
+        ["host", None, None, f"Address to listen at, IPv4 or IPv6. [default: {DEFAULT_HOST}]"],
+        ["port", "p", None, f"Port to listen at; 0 takes a free one. [default: {DEFAULT_PORT}]"],
+        ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
+        [
+            "max-message-size",
+            None,
+            str(MAX_MESSAGE_SIZE),
+            "Largest message a client may send, in bytes; 0 for any size.",
+        ],
+    ]
+
+    listeners: list[Listener]
+    max_message_size: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._endpoints: list[str] = []
+
+    def opt_endpoint(self, description: str) -> None:
+        """Listen at a Twisted server endpoint, such as tcp6:8765 or
+        ssl:8766:privateKey=key.pem:certKey=cert.pem. May be given more than once, with or without
+        --host and --port.
+        """
+        self._endpoints.append(description)
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        sys.stdout.write(f"vislam-signal {__version__}\n")
+        raise SystemExit(0)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Parse and check; what is wrong ends the process with one line on stderr and status 1.
+
+        twistd would print all of its help to stdout instead.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            raise SystemExit(f"vislam-signal: {error}") from None
+
+    def postOptions(self) -> None:
+        """Check and convert.
+
+        Raises:
+            usage.UsageError: a value is wrong.
+        """
+        self.max_message_size = _number("--max-message-size", self["max-message-size"], 2**31)
+        level = self["log-level"].upper()
+        if level not in logs.LEVELS:
+            raise usage.UsageError(
+                f"--log-level must be one of {', '.join(logs.LEVELS)},"
+                f" not {quoted(self['log-level'])}"
+            )
+        self.listeners = self._find_listeners()
+        try:
+            logs.start(getattr(self, "parent", None), level)
+        except OSError as error:
+            raise usage.UsageError(
+                f"cannot write the log to {error.filename}: {error.strerror}"
+            ) from None
+
+    def _find_listeners(self) -> list[Listener]:
+        listeners = []
+        if not self._endpoints or (self["host"], self["port"]) != (None, None):
+            port = DEFAULT_PORT if self["port"] is None else _number("--port", self["port"], 65535)
+            listeners.append(_tcp_listener(self["host"] or DEFAULT_HOST, port))
+        return listeners + [_endpoint_listener(description) for description in self._endpoints]
+
+
+def makeService(options: Options) -> IService:
+    """Return the server that the options describe. A hook of twistd."""
+    reactor = _reactor()
+    factory = SignalFactory(reactor, max_message_size=options.max_message_size)
+    return SignalService(reactor, factory, options.listeners)
+
+
+def _reactor() -> Reactor:
+    from twisted.internet import reactor  # not before the options of twistd have chosen one
+
+    return cast("Reactor", reactor)
+
+
+def _number(option: str, text: str, largest: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
+        raise usage.UsageError(f"{option} must be a number from 0 to {largest}, not {quoted(text)}")
+    return int(text)
+
+
+def _tcp_listener(host: str, port: int) -> Listener:
+    address = _ip_address(host)
+    make = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
+    endpoint = make(_reactor(), port, backlog=BACKLOG, interface=address)
+    return Listener(host_port(address, port), endpoint)
+
+
+def _ip_address(host: str) -> str:
+    """Return the IP address that a host name or an address in brackets stands for."""
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise usage.UsageError(
+            f"--host must be an address of this machine, and {quoted(host)} is none"
+        ) from None
+    return str(found[0][4][0])
+
+
+def _endpoint_listener(description: str) -> Listener:
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(_reactor(), description)
+    except Exception as error:  # each endpoint's parser has errors of its own
+        raise usage.UsageError(f"--endpoint {quoted(description)}: {_complaint(error)}") from None
+    kind = description.removeprefix("haproxy:").partition(":")[0]
+    return Listener(description, endpoint, secure=kind in ("ssl", "tls"))
+
+
+def _complaint(error: Exception) -> str:
+    """Return in words what an endpoint's parser found wrong."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot read {error.filename}: {error.strerror}"
+    return f"this is no endpoint that Twisted knows ({type(error).__name__}: {error})"

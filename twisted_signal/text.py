@@ -1,0 +1,38 @@
+"""Text from outside, made fit for a log line or a sentence."""
+
+import json
+import re
+
+_PLAIN_NAME = re.compile(r"[\w.:@+/-]+")
+
+QUOTED_LENGTH = 160
+"""How many characters `quoted` shows of a longer text."""
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with every character that a terminal could act on written as an escape.
+
+    Control and format characters, line separators and surrogates become `\n`, `\x1b`,
+    `\u2028` and the like, so that the result is one line and shows what it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+
+
+def quoted(text: str) -> str:
+    """Return a name as it stands if it is one plain word, else in JSON quotes and printable.
+
+    The quotes keep an id such as `a (pc) in room b` from reading like part of the sentence it
+    stands in. A text longer than `QUOTED_LENGTH` is cut.
+    """
+    if len(text) > QUOTED_LENGTH:
+        text = text[:QUOTED_LENGTH] + "…"
+    elif _PLAIN_NAME.fullmatch(text):
+        return text
+    return printable(json.dumps(text, ensure_ascii=False))

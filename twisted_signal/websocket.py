@@ -1,0 +1,236 @@
+"""The Autobahn protocol, one for each client, and the factory that they share: bytes in, bytes out.
+
+Autobahn does the opening handshake and the framing (RFC 6455); what the text frames say is decided
+in `session`. Autobahn's own timers stay off: they live on a reactor of their own choice, and a
+connection here needs at most one timer at a time.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.util import encode_truncate
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from twisted_signal import __version__
+from twisted_signal.addresses import peer_text
+from twisted_signal.dialects.base import OpeningRequest
+from twisted_signal.dialects.conversation import Conversation
+from twisted_signal.errors import SignalError
+from twisted_signal.messages import Register, ServerMessage
+from twisted_signal.registry import Registry
+from twisted_signal.session import Session
+from twisted_signal.text import quoted
+
+log = logging.getLogger(__name__)
+
+HANDSHAKE_TIMEOUT = 5.0
+"""Seconds from the TCP connection to the end of the opening handshake."""
+SILENCE = 0.5
+"""Seconds after which a client on the app's path that has said nothing is taken for the app."""
+CLOSE_TIMEOUT = 5.0
+"""Seconds from the first Close frame to the end of the TCP connection."""
+MAX_MESSAGE_SIZE = 64 * 1024
+"""The largest message that a client may send, in bytes."""
+
+TEXT_FRAME = 1
+# Close codes, RFC 6455, section 7.4.1.
+GOING_AWAY = 1001
+UNSUPPORTED_DATA = 1003
+INTERNAL_ERROR = 1011
+
+
+class SignalProtocol(WebSocketServerProtocol):
+    """One client's connection. Implements `registry.Client`."""
+
+    factory: "SignalFactory"
+    transport: ITCPTransport  # or one for a local socket, which has most of it
+
+    def connectionMade(self) -> None:
+        """A TCP connection came in."""
+        super().connectionMade()
+        self.address = peer_text(self.transport.getPeer())
+        self._session: Session | None = None
+        # Autobahn's own attempt fails unseen. With Nagle's algorithm on, a message that follows
+        # another waits 40 ms for the client's delayed ACK.
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self.factory.connected(self)
+        self._timer: IDelayedCall | None = None
+        self._start_timer(HANDSHAKE_TIMEOUT, self._handshake_overdue)
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """The opening handshake came in, and is a right one."""
+        query = {name: values[0] for name, values in request.params.items()}
+        self._conversation = Conversation(OpeningRequest(request.path, query))
+
+    def onOpen(self) -> None:
+        """The WebSocket is open."""
+        self._stop_timer()
+        log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
+        self._session = Session(self, self.factory.registry, self.address)
+        self._arrive(self._conversation.opened)
+        if self._conversation.silence_tells:
+            self._start_timer(SILENCE, self._silent)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A whole message came in."""
+        session = self._session
+        if session is None or self.state != self.STATE_OPEN:
+            return  # it was on its way while the connection was closed from here
+        self._stop_timer()
+        if isBinary:
+            self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
+            return
+        try:
+            for message in self._conversation.decode(
+                payload, self.factory.now_ns(), session.member is not None
+            ):
+                session.handle(message)
+        except SignalError as error:
+            session.refuse(error)
+        except Exception:
+            # A mistake of ours is no reason to leave the client without a word, nor to hide it.
+            log.exception("A message from %s could not be handled", session.label)
+            self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        """The closing handshake begins, from either side: give up the place in the room at once.
+
+        A client that never answers, or never ends its TCP connection, would keep it otherwise.
+        """
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        if self._session is not None:
+            self._session.end()
+        self._start_timer(CLOSE_TIMEOUT, self.transport.abortConnection)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._stop_timer()
+        if self._session is None:
+            log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
+            return
+        self._session.end()
+        if self.closedByMe:
+            code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
+        log.info(
+            "Disconnected: %s, %s",
+            self._session.label,
+            f"{code} {quoted(reason)}" if reason else code,
+        )
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The TCP connection is gone."""
+        super().connectionLost(reason)
+        self.factory.disconnected(self)
+
+    def deliver(self, message: ServerMessage) -> None:
+        """See `registry.Client`."""
+        if self.state != self.STATE_OPEN:
+            return
+        payload = self._conversation.encode(message)
+        if payload is not None:
+            # Not sendMessage: that holds what is sent to the size limit of what is received, and
+            # a relayed message may be a little longer than it came.
+            self.sendFrame(opcode=TEXT_FRAME, payload=payload)
+
+    def close(self, code: int, reason: str) -> None:
+        """See `registry.Client`."""
+        if self.state == self.STATE_OPEN:
+            # Not sendClose: that lets an application send 1000 and its own codes only.
+            self.sendCloseFrame(code, encode_truncate(reason, 123))
+        elif self.state == self.STATE_CONNECTING:
+            self.transport.abortConnection()
+
+    def _arrive(self, arrival: Callable[[], Register | None]) -> None:
+        """Let a client that does not register by itself come into its room."""
+        session = self._session
+        assert session is not None, "the connection is open"
+        try:
+            message = arrival()
+            if message is not None:
+                session.handle(message)
+        except SignalError as error:
+            session.refuse(error)
+
+    def _silent(self) -> None:
+        self._timer = None
+        self._arrive(self._conversation.silent)
+
+    def _handshake_overdue(self) -> None:
+        self._timer = None
+        log.info("No WebSocket handshake from %s in %g s", self.address, HANDSHAKE_TIMEOUT)
+        self.transport.abortConnection()
+
+    def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.factory.reactor.callLater(seconds, action)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+
+class SignalFactory(WebSocketServerFactory):
+    """Makes a protocol for each connection; holds the rooms and what all connections share."""
+
+    protocol = SignalProtocol  # type: ignore[assignment] # as Autobahn's own factory does
+    noisy = False
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        registry: Registry | None = None,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """
+        Args:
+            reactor: where the connections' timers run.
+            registry: the rooms; new ones by default.
+            max_message_size: the largest message that a client may send, in bytes; 0 for any.
+            now_ns: the wall clock, in nanoseconds since 1970.
+        """
+        super().__init__(reactor=reactor, server=f"vislam-signal/{__version__}")
+        self.registry = registry or Registry()
+        self.now_ns = now_ns
+        self.connections: set[SignalProtocol] = set()
+        self._all_gone: Deferred[None] | None = None
+        self.setProtocolOptions(
+            versions=[13],  # RFC 6455; the drafts before it are long out of use
+            webStatus=False,  # Autobahn's page redirects to wherever a link says
+            maxMessagePayloadSize=max_message_size,
+            maxFramePayloadSize=max_message_size,
+            failByDrop=False,  # a client that is in the wrong learns why, by a close code
+            allowNullOrigin=True,  # what pages in files send; setProtocolOptions would forbid it
+            openHandshakeTimeout=0,  # see the module's docstring for these
+            closeHandshakeTimeout=0,
+        )
+
+    def connected(self, protocol: SignalProtocol) -> None:
+        """A TCP connection came in."""
+        self.connections.add(protocol)
+
+    def disconnected(self, protocol: SignalProtocol) -> None:
+        """A TCP connection is gone."""
+        self.connections.discard(protocol)
+        if not self.connections and self._all_gone is not None:
+            gone, self._all_gone = self._all_gone, None
+            gone.callback(None)
+
+    def close_all(self, code: int, reason: str) -> Deferred[None]:
+        """Close every connection; the Deferred fires when the last one is gone."""
+        if not self.connections:
+            return succeed(None)
+        self._all_gone = Deferred()
+        for protocol in list(self.connections):
+            protocol.close(code, reason)
+        return self._all_gone
