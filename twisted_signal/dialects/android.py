@@ -9,7 +9,6 @@ RTCIceCandidateInit (WebRTC, sections 4.6.1 and 4.8.1.1), which is what the READ
 """
 
 import secrets
-from collections.abc import Mapping
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -34,7 +33,13 @@ from twisted_signal.messages import (
     ServerMessage,
 )
 
-DEFAULT_CLIENT_TYPE = "android"
+
+class Names(Struct):
+    """What the query of the URL may say of a client that cannot register."""
+
+    room: Name = "default"
+    client_id: Name | None = None
+    client_type: Name = "android"
 
 
 class FlatOffer(Struct, tag="offer"):
@@ -135,7 +140,8 @@ class AndroidDialect:
         Raises:
             InvalidMessage: a name in the URL's query is none.
         """
-        return self._register(self._query)
+        names = self._names()
+        return Register(names.client_id, names.room, names.client_type)
 
     def decode(self, data: bytes, now_ns: int) -> ClientMessage:
         """See Dialect."""
@@ -153,8 +159,12 @@ class AndroidDialect:
             case Connect() as message:
                 self._spells_candidate = True
                 self._connect_time_ns = now_ns
-                said = {"client_id": message.client_id, "client_type": message.client_type}
-                return self._register({**self._query, **{k: v for k, v in said.items() if v}})
+                names = self._names()
+                return Register(
+                    message.client_id or names.client_id,
+                    names.room,
+                    message.client_type or names.client_type,
+                )
             case FlatError(message=text):  # pragma: no branch - the union ends here
                 return ClientReport(text)
 
@@ -174,17 +184,9 @@ class AndroidDialect:
             case PeerJoined() | PeerLeft():  # pragma: no branch - the union ends here
                 return None
 
-    def _register(self, names: Mapping[str, str]) -> Register:
+    def _names(self) -> Names:
         try:
-            return msgspec.convert(
-                {
-                    "type": "register",
-                    "client_id": names.get("client_id"),
-                    "room_id": names.get("room", "default"),
-                    "client_type": names.get("client_type", DEFAULT_CLIENT_TYPE),
-                },
-                Register,
-            )
+            return msgspec.convert(self._query, Names)
         except msgspec.ValidationError as error:
             raise invalid_name(error, "in the URL's query") from None
 

@@ -57,7 +57,8 @@ class Head(Struct):
 
 _head_decoder = msgspec.json.Decoder(Head)
 _string_decoder = msgspec.json.Decoder(str)
-_COMPLAINT = re.compile(r"(?P<complaint>.*) - at `\$\.(?P<field>\w+)[^`]*`")
+_raw_decoder = msgspec.json.Decoder(Raw)
+_COMPLAINT = re.compile(r"(?P<complaint>.*) - at `\$\.(?P<field>\w+)[^`]*`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`")
 _NAME_FIELDS = ("client_id", "room_id", "client_type")
 
@@ -87,6 +88,7 @@ def read_head(data: bytes) -> Head:
     try:
         return _parse(_head_decoder, data)
     except msgspec.ValidationError:
+        _parse(_raw_decoder, data)  # it may be no JSON at all
         raise InvalidMessage("A message", 'must be a JSON object with a "type"') from None
 
 
@@ -105,9 +107,7 @@ def is_text(raw: Raw) -> bool:
 
 def invalid_name(error: msgspec.ValidationError, place: str) -> InvalidMessage:
     """Return our error for names that came in another way than in a frame (`place`: in which)."""
-    complaint = _COMPLAINT.fullmatch(str(error))
-    assert complaint is not None, "msgspec names the field that it refuses"
-    return InvalidMessage(f"`{complaint['field']}` {place}", NAME_RULE)
+    return InvalidMessage(f"`{_field_and_reason(str(error))[0]}` {place}", NAME_RULE)
 
 
 def _parse(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
@@ -126,10 +126,15 @@ def _refusal(complaint: str, head: Head, known_types: tuple[str, ...]) -> Signal
     target_id, type_ = as_text(head.target_id), as_text(head.type)
     if (missing := _MISSING.fullmatch(complaint)) is not None:
         return InvalidMessage(f"`{missing['field']}`", "is missing", target_id)
-    place = _COMPLAINT.fullmatch(complaint)
-    assert place is not None, "msgspec names the field that it refuses"
-    field = place["field"]
+    field, reason = _field_and_reason(complaint)
     if field == "type" and type_ is not None:
         return UnknownType(type_, known_types, target_id)
-    reason = NAME_RULE if field in _NAME_FIELDS else f"is wrong: {place['complaint']}"
-    return InvalidMessage(f"`{field}`", reason, target_id)
+    return InvalidMessage(
+        f"`{field}`", NAME_RULE if field in _NAME_FIELDS else f"is wrong: {reason}", target_id
+    )
+
+
+def _field_and_reason(complaint: str) -> tuple[str, str]:
+    """Return which field a decoder complains of, and what it says of it."""
+    place = _COMPLAINT.fullmatch(complaint)
+    return (place["field"], place["complaint"]) if place is not None else ("message", complaint)

@@ -1,0 +1,209 @@
+import msgspec
+import pytest
+from plain import raw
+
+from twisted_signal.dialects.base import OpeningRequest
+from twisted_signal.dialects.conversation import Conversation
+from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError
+from twisted_signal.messages import Answer, ClientReport, Error, Offer, Register
+
+FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
+REGISTER = b'{"type":"register","client_id":"pc"}'
+
+
+def conversation(path: str = "/", **query: str) -> Conversation:
+    return Conversation(OpeningRequest(path, query))
+
+
+def speaks_flat(conversation: Conversation) -> bool:
+    """Tell by how it says an error."""
+    encoded = conversation.encode(Error("code", "What?"))
+    assert encoded is not None
+    return "code" not in msgspec.json.decode(encoded)
+
+
+def test_a_client_is_a_readme_client_until_something_else_shows() -> None:
+    assert not speaks_flat(conversation())
+    assert not speaks_flat(conversation("/signaling"))
+
+
+@pytest.mark.parametrize("path", ["/", "/signaling", "/anything"])
+def test_register_as_first_message_makes_a_readme_client_on_any_path(path: str) -> None:
+    client = conversation(path)
+
+    assert client.decode(REGISTER, 0, registered=False) == (Register("pc"),)
+
+    assert not speaks_flat(client)
+    assert not client.silence_tells
+
+
+@pytest.mark.parametrize("path", ["/", "/signaling", "/anything"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        FLAT_OFFER,
+        b'{"type":"answer","sdp":"v=0"}',
+        b'{"type":"ice_candidate","candidate":"c","sdpMid":"0","sdpMLineIndex":0}',
+        b'{"type":"candidate","candidate":"c"}',
+        b'{"type":"error","message":"m"}',
+    ],
+)
+def test_a_flat_first_message_makes_a_flat_client_that_arrives_first(
+    path: str, data: bytes
+) -> None:
+    client = conversation(path, room="lab1")
+
+    arrival, message = client.decode(data, 0, registered=False)
+
+    assert arrival == Register(None, "lab1", "android")
+    assert isinstance(message, Offer | Answer | ClientReport) or hasattr(message, "candidate")
+    assert speaks_flat(client)
+
+
+def test_connect_is_an_arrival_itself() -> None:
+    client = conversation()
+
+    assert client.decode(b'{"type":"connect","client_id":"a"}', 0, registered=False) == (
+        Register("a", "default", "android"),
+    )
+    assert speaks_flat(client)
+
+
+@pytest.mark.parametrize("query", [{"room": "lab1"}, {"client_id": "phone1"}])
+def test_on_the_apps_path_a_name_in_the_query_makes_a_flat_client_at_once(
+    query: dict[str, str],
+) -> None:
+    client = conversation("/signaling", **query)
+
+    assert client.opened() == Register(
+        query.get("client_id"), query.get("room", "default"), "android"
+    )
+    assert speaks_flat(client)
+    assert not client.silence_tells
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [("/", {"room": "lab1"}), ("/signaling", {}), ("/signaling", {"client_type": "android"})],
+)
+def test_otherwise_an_open_connection_is_nobody_yet(path: str, query: dict[str, str]) -> None:
+    assert conversation(path, **query).opened() is None
+
+
+def test_silence_tells_on_the_apps_path_only() -> None:
+    assert conversation("/signaling").silence_tells
+    assert not conversation("/").silence_tells
+
+
+def test_who_stays_silent_on_the_apps_path_is_a_flat_client() -> None:
+    client = conversation("/signaling", client_type="sensor")
+
+    assert client.silent() == Register(None, "default", "sensor")
+    assert speaks_flat(client)
+    assert not client.silence_tells
+
+
+@pytest.mark.parametrize("query", [{}, {"room": "lab1"}])
+def test_who_was_taken_for_the_app_can_still_register_first(query: dict[str, str]) -> None:
+    client = conversation("/signaling", **query)
+    if client.opened() is None:
+        client.silent()
+
+    assert client.decode(REGISTER, 0, registered=True) == (Register("pc"),)
+
+    assert not speaks_flat(client)
+
+
+def test_once_flat_always_flat() -> None:
+    client = conversation()
+    client.decode(FLAT_OFFER, 0, registered=False)
+
+    with pytest.raises(SignalError):
+        client.decode(REGISTER, 0, registered=True)
+
+    assert speaks_flat(client)
+
+
+def test_once_readme_always_readme() -> None:
+    client = conversation()
+    client.decode(REGISTER, 0, registered=False)
+
+    with pytest.raises(InvalidMessage):
+        client.decode(FLAT_OFFER, 0, registered=True)
+
+    assert not speaks_flat(client)
+
+
+def test_a_flat_client_in_its_room_does_not_arrive_again() -> None:
+    client = conversation()
+    client.decode(FLAT_OFFER, 0, registered=False)
+
+    messages = client.decode(FLAT_OFFER, 0, registered=True)
+
+    assert messages == (Offer(raw({"type": "offer", "sdp": "v=0"})),)
+
+
+def test_a_flat_client_that_could_not_arrive_tries_again_with_its_next_message() -> None:
+    client = conversation("/signaling", client_id="phone1")
+    client.opened()
+
+    arrival, _ = client.decode(FLAT_OFFER, 0, registered=False)
+
+    assert arrival == Register("phone1", "default", "android")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"nonsense", b"[]", b"{}", b'{"type":"bye"}', b'{"type":"register"}', b'{"type":"offer"}'],
+)
+@pytest.mark.parametrize("first", [REGISTER, FLAT_OFFER])
+def test_a_bad_first_message_decides_nothing(bad: bytes, first: bytes) -> None:
+    client = conversation("/signaling")
+    with pytest.raises(SignalError):
+        client.decode(bad, 0, registered=False)
+
+    client.decode(first, 0, registered=False)
+
+    assert speaks_flat(client) is (first == FLAT_OFFER)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b'{"type":"offer","sdp":"v=0","target_id":"b"}', b'{"type":"offer","sdp":"","target_id":"b"}'],
+)
+def test_who_names_a_target_is_no_flat_client(data: bytes) -> None:
+    client = conversation()
+
+    (message,) = client.decode(data, 0, registered=False)
+
+    assert isinstance(message, Offer)
+    assert message.target_id == "b"
+    assert not speaks_flat(client)
+
+
+def test_an_sdp_that_is_no_text_is_no_flat_offer() -> None:
+    client = conversation()
+
+    with pytest.raises(InvalidMessage, match="target_id"):
+        client.decode(b'{"type":"offer","sdp":{"sdp":"v=0"}}', 0, registered=False)
+
+    assert not speaks_flat(client)
+
+
+def test_a_client_that_is_flat_by_its_query_is_told_its_errors_in_its_shape() -> None:
+    client = conversation("/signaling", room="lab1")
+    client.opened()
+
+    with pytest.raises(InvalidJson):
+        client.decode(b"nonsense", 0, registered=True)
+
+    assert speaks_flat(client)
+
+
+def test_a_wrong_name_in_the_query_is_refused_on_arrival() -> None:
+    client = conversation("/signaling", room="a\x00")
+
+    with pytest.raises(InvalidMessage):
+        client.opened()
+    with pytest.raises(InvalidMessage):
+        client.decode(FLAT_OFFER, 0, registered=False)

@@ -1,0 +1,28 @@
+from twisted_signal import errors
+from twisted_signal.errors import SignalError
+
+
+def test_every_error_has_a_code_of_the_protocol() -> None:
+    codes = {error.code for error in SignalError.__subclasses__()}
+
+    assert codes >= {
+        "invalid_json",
+        "invalid_message",
+        "unknown_type",
+        "not_registered",
+        "id_taken",
+        "peer_not_found",
+    }
+
+
+def test_the_tree_at_the_top_of_the_module_is_complete() -> None:
+    assert errors.__doc__ is not None
+    for error in SignalError.__subclasses__():
+        if error.__module__ == errors.__name__:
+            assert f"{error.__name__} " in errors.__doc__
+
+
+def test_names_in_a_sentence_cannot_break_it() -> None:
+    error = errors.IdTaken("a\x1b[31m", "room\nx")
+
+    assert str(error).isprintable()

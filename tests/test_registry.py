@@ -1,0 +1,164 @@
+import random
+
+import pytest
+from plain import PlainClient
+
+from twisted_signal.errors import IdTaken, PeerNotFound
+from twisted_signal.messages import NAME_LENGTH
+from twisted_signal.registry import Member, Registry
+
+
+def join(
+    registry: Registry, client_id: str, room_id: str = "lab", leaving: Member | None = None
+) -> Member:
+    client = leaving.client if leaving is not None else PlainClient()
+    return registry.join(client, room_id, client_id, "unknown", leaving)
+
+
+def ids(registry: Registry, room_id: str = "lab") -> list[str]:
+    return list(registry.rooms[room_id].members)
+
+
+def test_members_stand_in_the_order_they_joined() -> None:
+    registry = Registry()
+
+    for client_id in ("c", "a", "b"):
+        join(registry, client_id)
+
+    assert ids(registry) == ["c", "a", "b"]
+
+
+def test_peers_are_the_others() -> None:
+    registry = Registry()
+    a, b, c = (join(registry, client_id) for client_id in "abc")
+
+    assert list(b.peers()) == [a, c]
+
+
+def test_a_peer_is_found_by_its_id() -> None:
+    registry = Registry()
+    a, b = join(registry, "a"), join(registry, "b")
+
+    assert a.peer("b") is b
+
+
+@pytest.mark.parametrize("client_id", ["absent", "elsewhere", "a"])
+def test_absent_in_another_room_and_oneself_are_the_same_error(client_id: str) -> None:
+    registry = Registry()
+    a = join(registry, "a")
+    join(registry, "elsewhere", room_id="other")
+
+    with pytest.raises(PeerNotFound) as caught:
+        a.peer(client_id)
+
+    assert str(caught.value) == str(PeerNotFound(client_id))
+    assert caught.value.target_id == client_id
+
+
+def test_an_id_is_unique_within_its_room() -> None:
+    registry = Registry()
+    first = join(registry, "pc")
+
+    with pytest.raises(IdTaken):
+        join(registry, "pc")
+
+    assert registry.rooms["lab"].members == {"pc": first}
+
+
+def test_every_room_may_have_its_pc() -> None:
+    registry = Registry()
+
+    assert join(registry, "pc", "lab1").room is not join(registry, "pc", "lab2").room
+
+
+def test_a_room_goes_away_with_its_last_member() -> None:
+    registry = Registry()
+    a, b = join(registry, "a"), join(registry, "b")
+
+    registry.leave(a)
+    assert ids(registry) == ["b"]
+    registry.leave(b)
+
+    assert registry.rooms == {}
+
+
+def test_moving_gives_up_the_old_place() -> None:
+    registry = Registry()
+    a = join(registry, "a", "lab1")
+
+    moved = join(registry, "a", "lab2", leaving=a)
+
+    assert list(registry.rooms) == ["lab2"]
+    assert registry.rooms["lab2"].members == {"a": moved}
+
+
+def test_a_move_that_fails_changes_nothing() -> None:
+    registry = Registry()
+    a = join(registry, "a", "lab1")
+    join(registry, "b", "lab2")
+
+    with pytest.raises(IdTaken):
+        join(registry, "b", "lab2", leaving=a)
+
+    assert registry.rooms["lab1"].members == {"a": a}
+
+
+def test_renaming_keeps_the_room_open(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    registry = Registry()
+    a = join(registry, "a")
+    caplog.clear()
+
+    join(registry, "b", leaving=a)
+
+    assert ids(registry) == ["b"]
+    assert caplog.messages == []
+
+
+def test_rooms_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    registry = Registry()
+
+    registry.leave(join(registry, "a", "lab 1"))
+
+    assert caplog.messages == ['Room opened: "lab 1"', 'Room closed: "lab 1"']
+
+
+def test_a_made_up_id_is_readable() -> None:
+    registry = Registry(random.Random(1))
+
+    client_id = registry.unused_id("lab", "android")
+
+    assert client_id.startswith("android-")
+    assert int(client_id.removeprefix("android-"), 16) < 2**16
+    assert len(client_id) == len("android-7f3a")
+
+
+def test_a_made_up_id_is_one_that_nobody_in_the_room_has() -> None:
+    same = 4711
+    taken = Registry(random.Random(same)).unused_id("lab", "android")
+    registry = Registry(random.Random(same))
+    join(registry, taken)
+
+    assert registry.unused_id("lab", "android") != taken
+    assert Registry(random.Random(same)).unused_id("other", "android") == taken
+
+
+def test_a_made_up_id_is_found_in_a_crowded_room() -> None:
+    class Unlucky(random.Random):
+        """Draws the same number every time."""
+
+        def getrandbits(self, k: int) -> int:
+            return 0
+
+    registry = Registry(Unlucky())
+    for digits in range(4, 15):
+        join(registry, f"pc-{'0' * digits}")
+
+    assert registry.unused_id("lab", "pc") == "pc-" + "0" * 15
+
+
+def test_a_made_up_id_is_no_longer_than_an_id_may_be() -> None:
+    client_id = Registry().unused_id("lab", "x" * NAME_LENGTH)
+
+    assert len(client_id) <= NAME_LENGTH

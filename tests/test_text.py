@@ -1,0 +1,53 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twisted_signal.text import QUOTED_LENGTH, printable, quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("phone1", "phone1"),
+        ("Küche in 東京", "Küche in 東京"),
+        ("a\nb", r"a\nb"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("a\u2028b", r"a\u2028b"),
+        ("a\u202eb", r"a\u202eb"),
+        ("\ud800", r"\ud800"),
+        ("\U000e0001", r"\U000e0001"),
+    ],
+)
+def test_what_a_terminal_could_act_on_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@given(st.text(st.characters()))
+def test_printable_text_is_one_line_of_visible_characters(text: str) -> None:
+    assert all(unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") for c in printable(text))
+
+
+@pytest.mark.parametrize("name", ["phone1", "android-7f3a", "lab/2.b", "a@b", "/signaling", "东京"])
+def test_a_plain_name_stands_as_it_is(name: str) -> None:
+    assert quoted(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("", '""'),
+        ("two words", '"two words"'),
+        ('quo"te', r'"quo\"te"'),
+        ("x (pc) in room y", '"x (pc) in room y"'),
+        ("a\nb", r'"a\nb"'),
+        ("a\x9bb", r'"a\x9bb"'),
+    ],
+)
+def test_any_other_name_stands_in_quotes(name: str, shown: str) -> None:
+    assert quoted(name) == shown
+
+
+def test_a_long_text_is_cut() -> None:
+    assert quoted("x" * 1000) == '"' + "x" * QUOTED_LENGTH + '…"'
