@@ -107,8 +107,8 @@ class SignalProtocol(WebSocketServerProtocol):
         A client that never answers, or never ends its TCP connection, would keep it otherwise.
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
-        if self._session is not None:
-            self._session.end()
+        assert self._session is not None, "Autobahn refuses to close what is not open yet"
+        self._session.end()
         self._start_timer(CLOSE_TIMEOUT, self.transport.abortConnection)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:

@@ -1,0 +1,463 @@
+import pytest
+from memory import NOW_NS, Memory
+from twisted.internet.testing import StringTransport
+from websockets.frames import Frame, Opcode
+
+from twisted_signal import __version__
+from twisted_signal.messages import PeerLeft
+from twisted_signal.websocket import (
+    CLOSE_TIMEOUT,
+    HANDSHAKE_TIMEOUT,
+    MAX_MESSAGE_SIZE,
+    SILENCE,
+    SignalProtocol,
+)
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+# Opening
+
+
+def test_nagle_is_off(memory: Memory) -> None:
+    assert memory.connect().transport.no_delay
+
+
+def test_a_local_socket_needs_no_tcp_options(memory: Memory) -> None:
+    protocol = memory.factory.buildProtocol(None)
+    assert isinstance(protocol, SignalProtocol)
+
+    protocol.makeConnection(StringTransport(peerAddress=object()))
+
+    assert protocol.address == "local socket"
+
+
+@pytest.mark.parametrize("path", ["/", "/signaling", "/any/path?with=query", "/%0a"])
+def test_any_path_opens(memory: Memory, path: str) -> None:
+    client = memory.open(path)
+
+    assert client.response is not None
+    assert client.response.headers["Server"] == f"vislam-signal/{__version__}"
+
+
+def test_a_plain_http_request_is_told_to_upgrade_and_never_redirected(memory: Memory) -> None:
+    client = memory.connect()
+
+    client.receive(b"GET /?redirect=http://elsewhere.example/ HTTP/1.1\r\nHost: test\r\n\r\n")
+
+    assert client.transport.sent().startswith(b"HTTP/1.1 426 ")
+    assert b"elsewhere" not in client.transport.sent()
+    assert client.transport.ended
+
+
+def test_a_page_from_a_file_may_connect(memory: Memory) -> None:
+    client = memory.connect()
+
+    client.receive(
+        b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Origin: null\r\n\r\n"
+    )
+
+    assert client.transport.sent().startswith(b"HTTP/1.1 101 ")
+    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in client.transport.sent()  # RFC 6455, section 1.3
+
+
+def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> None:
+    client = memory.connect()
+    client.receive(b"GET / HTTP/1.1\r\n")
+
+    memory.clock.advance(HANDSHAKE_TIMEOUT - 0.1)
+    assert not client.transport.ended
+    memory.clock.advance(0.1)
+
+    assert client.transport.aborted
+    assert memory.factory.connections == set()
+
+
+def test_an_open_connection_may_be_silent(memory: Memory) -> None:
+    client = memory.open()
+
+    memory.clock.advance(3600)
+
+    assert not client.transport.ended
+    assert memory.clock.getDelayedCalls() == []
+
+
+# Messages
+
+
+def test_a_call_goes_through(memory: Memory) -> None:
+    pc, phone = memory.registered("pc"), memory.registered("phone")
+    assert pc.hear() == [{"type": "peer_joined", "client_id": "phone", "client_type": "unknown"}]
+
+    phone.say(type="offer", target_id="pc", sdp="v=0")
+    assert pc.hear() == [{"type": "offer", "sender_id": "phone", "sdp": "v=0"}]
+    pc.say(type="answer", target_id="phone", sdp={"type": "answer", "sdp": "v=0"})
+    assert phone.hear() == [
+        {"type": "answer", "sender_id": "pc", "sdp": {"type": "answer", "sdp": "v=0"}}
+    ]
+    phone.say(type="ice_candidate", target_id="pc", candidate=None)
+    assert pc.hear() == [{"type": "ice_candidate", "sender_id": "phone", "candidate": None}]
+
+
+def test_a_bad_message_is_answered_and_the_next_good_one_works(memory: Memory) -> None:
+    client = memory.open()
+
+    client.say_text(b"nonsense")
+    client.say(type="register", client_id="a")
+
+    error, registered = client.hear()
+    assert (error["type"], error["code"]) == ("error", "invalid_json")
+    assert registered["type"] == "registered"
+
+
+def test_a_message_in_fragments_with_a_ping_between_them_is_one_message(memory: Memory) -> None:
+    client = memory.open()
+    client.websocket.send_text(b'{"type":"register",', fin=False)
+    client.websocket.send_ping(b"")
+    client.websocket.send_continuation(b'"client_id":"a"}', fin=True)
+
+    client.flush()
+
+    assert [message["type"] for message in client.hear()] == ["registered"]
+
+
+def test_bytes_that_arrive_one_by_one_are_a_message(memory: Memory) -> None:
+    client = memory.open()
+    client.websocket.send_text(b'{"type":"register","client_id":"a"}')
+
+    for byte in b"".join(client.websocket.data_to_send()):
+        client.receive(bytes([byte]))
+
+    assert [message["type"] for message in client.hear()] == ["registered"]
+
+
+def test_a_mistake_of_the_server_closes_with_1011_and_is_logged(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bystander, client = memory.registered("b"), memory.registered("a")
+    monkeypatch.setattr("twisted_signal.session.Session.handle", lambda *_: 1 / 0)
+
+    client.say(type="offer", target_id="b", sdp=1)
+
+    assert client.close_code == 1011
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert record.message == "A message from a could not be handled"
+    assert record.exc_info is not None
+    assert [message["type"] for message in bystander.hear()] == ["peer_joined", "peer_left"]
+
+
+# Closing
+
+
+def test_a_binary_frame_closes_with_1003(memory: Memory) -> None:
+    client = memory.registered("a")
+    client.websocket.send_binary(b'{"type":"register","client_id":"a"}')
+
+    client.flush()
+
+    assert client.close_code == 1003
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff", b'{"type":"offer","target_id":"b","sdp":"\xff"}', b'{"a":"\xed\xa0\x80"}', b"\xc3"],
+)
+def test_invalid_utf8_closes_with_1007_and_is_not_relayed(memory: Memory, data: bytes) -> None:
+    client, peer = memory.registered("a"), memory.registered("b")
+    client.hear()
+
+    client.say_text(data)
+
+    assert client.close_code == 1007
+    assert [message["type"] for message in peer.hear()] == ["peer_left"]
+
+
+def test_the_largest_message_is_taken_and_relayed_though_it_grows(memory: Memory) -> None:
+    sender, target = memory.registered("a" * 128), memory.registered("b")
+    sender.hear()
+    head, tail = b'{"type":"offer","target_id":"b","sdp":"', b'"}'
+    sdp = b"x" * (MAX_MESSAGE_SIZE - len(head + tail))
+
+    sender.say_text(head + sdp + tail)
+
+    (message,) = target.hear()
+    assert message["sdp"] == sdp.decode()
+
+
+@pytest.mark.parametrize("fragments", [1, 3])
+def test_a_larger_message_closes_with_1009(memory: Memory, fragments: int) -> None:
+    client = memory.registered("a")
+    part = b"x" * (MAX_MESSAGE_SIZE // fragments + 1)
+    client.websocket.send_text(part, fin=fragments == 1)
+    for number in range(2, fragments + 1):
+        client.websocket.send_continuation(part, fin=number == fragments)
+
+    client.flush()
+
+    assert client.close_code == 1009
+
+
+@pytest.mark.parametrize(("limit", "code"), [(100, 1009), (0, None)])
+def test_the_largest_size_is_an_option(limit: int, code: int | None) -> None:
+    client = Memory(max_message_size=limit).registered("a")
+
+    client.say_text(b" " * 1_000_000)
+
+    assert client.close_code == code
+
+
+def test_what_comes_after_the_closing_began_is_not_handled(memory: Memory) -> None:
+    peer, client = memory.registered("b"), memory.registered("a")
+    peer.hear()
+    client.websocket.send_binary(b"")
+    client.websocket.send_text(b'{"type":"register","client_id":"a"}')
+    client.websocket.send_text(b'{"type":"offer","target_id":"b","sdp":1}')
+
+    client.flush()
+
+    assert [message["type"] for message in peer.hear()] == ["peer_left"]
+    assert client.hear() == []
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 4000])
+def test_a_clients_close_is_answered_with_a_code(memory: Memory, code: int) -> None:
+    client = memory.open()
+    client.websocket.send_close(code, "bye")
+
+    client.flush()
+
+    assert client.close_code == 1000
+    assert client.transport.ended
+
+
+def test_who_sends_close_and_then_nothing_is_gone_from_the_room_at_once(memory: Memory) -> None:
+    peer, client = memory.registered("b"), memory.registered("a")
+    peer.hear()
+    client.transport.end = lambda: None  # type: ignore[method-assign] # it keeps its socket
+    client.websocket.send_close(1000)
+
+    client.flush()
+
+    assert peer.hear() == [{"type": "peer_left", "client_id": "a"}]
+    memory.clock.advance(CLOSE_TIMEOUT)
+    assert client.transport.aborted
+
+
+def test_who_does_not_answer_a_close_is_gone_from_the_room_at_once(memory: Memory) -> None:
+    peer, client = memory.registered("b"), memory.registered("a")
+    peer.hear()
+
+    client.protocol.close(1003, "Text, please")
+
+    assert peer.hear() == [{"type": "peer_left", "client_id": "a"}]
+    assert not client.transport.ended
+    memory.clock.advance(CLOSE_TIMEOUT)
+    assert client.transport.aborted
+    assert peer.hear() == []
+
+
+def test_a_close_that_is_answered_leaves_no_timer(memory: Memory) -> None:
+    client = memory.registered("a")
+
+    client.protocol.close(1003, "Text, please")
+    client.take()
+    client.flush()
+
+    assert client.transport.ended
+    assert memory.clock.getDelayedCalls() == []
+
+
+def test_a_connection_that_breaks_is_announced_once(memory: Memory) -> None:
+    peer, client = memory.registered("b"), memory.registered("a")
+    peer.hear()
+
+    client.transport.end()
+
+    assert peer.hear() == [{"type": "peer_left", "client_id": "a"}]
+    assert list(memory.factory.registry.rooms["default"].members) == ["b"]
+
+
+def test_closing_is_possible_before_the_handshake_and_after_the_end(memory: Memory) -> None:
+    client = memory.connect()
+
+    client.protocol.close(1001, "Going")
+    client.protocol.close(1001, "Going")
+
+    assert client.transport.aborted
+
+
+def test_what_is_delivered_to_a_closing_client_is_dropped(memory: Memory) -> None:
+    client = memory.registered("a")
+    client.protocol.close(1001, "Going")
+    client.take()
+    client.protocol.deliver(PeerLeft("b"))
+
+    assert client.transport.sent() == b""
+
+
+def test_closing_all_ends_when_the_last_is_gone(memory: Memory) -> None:
+    clients = [memory.registered("a"), memory.registered("b"), memory.connect()]
+
+    gone = memory.factory.close_all(1001, "Going down")
+
+    assert not gone.called
+    for client in clients[:2]:
+        assert client.close_code == 1001
+        client.flush()
+    assert gone.called
+    assert memory.factory.connections == set()
+
+
+def test_closing_all_is_over_at_once_where_nobody_is(memory: Memory) -> None:
+    assert memory.factory.close_all(1001, "Going down").called
+
+
+# The app
+
+
+def test_the_app_arrives_at_once_where_its_query_names_it(memory: Memory) -> None:
+    pc = memory.registered("pc", "lab1")
+
+    phone = memory.open("/signaling?room=lab1&client_id=phone1")
+
+    assert pc.hear() == [{"type": "peer_joined", "client_id": "phone1", "client_type": "android"}]
+    assert phone.hear() == []
+
+
+def test_the_app_arrives_when_it_has_been_silent_for_a_while(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    memory.open("/signaling")
+
+    memory.clock.advance(SILENCE - 0.01)
+    assert pc.hear() == []
+    memory.clock.advance(0.01)
+
+    (joined,) = pc.hear()
+    assert joined["client_id"].startswith("android-")
+
+
+def test_silence_elsewhere_means_nothing(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    memory.open("/")
+
+    memory.clock.advance(3600)
+
+    assert pc.hear() == []
+
+
+@pytest.mark.parametrize(
+    "first", [b'{"type":"register","client_id":"a","room_id":"other"}', b"nonsense"]
+)
+def test_who_speaks_in_time_is_not_silent(memory: Memory, first: bytes) -> None:
+    pc = memory.registered("pc")
+    client = memory.open("/signaling")
+    client.say_text(first)
+
+    memory.clock.advance(3600)
+
+    assert pc.hear() == []
+
+
+def test_a_connection_that_ends_in_silence_leaves_no_timer(memory: Memory) -> None:
+    memory.open("/signaling").transport.end()
+
+    assert memory.clock.getDelayedCalls() == []
+
+
+def test_the_apps_offer_waits_for_the_pc(memory: Memory) -> None:
+    phone = memory.open("/signaling")
+    phone.say(type="offer", sdp="v=0")
+    phone.say(type="ice_candidate", candidate="c", sdpMid="0", sdpMLineIndex=0)
+    pc = memory.open()
+
+    pc.say(type="register", client_id="pc", client_type="pc")
+
+    registered, offer, candidate = pc.hear()
+    assert registered["peers"] == [offer["sender_id"]]
+    assert offer["sdp"] == {"type": "offer", "sdp": "v=0"}
+    assert candidate["candidate"] == {"candidate": "c", "sdpMid": "0", "sdpMLineIndex": 0}
+    pc.say(type="answer", target_id=offer["sender_id"], sdp={"type": "answer", "sdp": "v=1"})
+    assert phone.hear() == [{"type": "answer", "sdp": "v=1"}]
+
+
+def test_connect_is_answered_with_the_servers_time(memory: Memory) -> None:
+    client = memory.open("/signaling")
+
+    client.say(type="connect", client_id="phone1", client_type="sensor")
+
+    (connected,) = client.hear()
+    assert connected["server_time_ns"] == NOW_NS
+
+
+@pytest.mark.parametrize("query", ["room=a%0Ab", "client_id=" + "x" * 129])
+def test_a_wrong_name_in_the_query_is_answered_in_the_apps_shape(
+    memory: Memory, query: str
+) -> None:
+    client = memory.open(f"/signaling?{query}")
+
+    (error,) = client.hear()
+
+    assert set(error) == {"type", "message"}
+    assert "URL's query" in error["message"]
+
+
+def test_an_id_in_the_query_that_is_taken_is_answered_and_free_later(memory: Memory) -> None:
+    holder = memory.open("/signaling?client_id=phone1")
+    client = memory.open("/signaling?client_id=phone1")
+    (error,) = client.hear()
+    assert "phone1" in error["message"]
+    holder.transport.end()
+    pc = memory.registered("pc")
+
+    client.say(type="offer", sdp="v=0")
+
+    assert [message["type"] for message in pc.hear()] == ["peer_joined", "offer"]
+
+
+# The log
+
+
+def test_connections_and_disconnections_are_logged(
+    memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "twisted_signal.websocket")
+    client = memory.open("/signaling?client_id=phone1&token=secret")
+    client.websocket.send_close(1000, "bye\x1b[2J")
+    client.flush()
+    other = memory.open()
+    other.protocol.close(1003, "Text, please")
+    other.transport.end()
+
+    assert [record.message for record in caplog.records if "websocket" in record.name] == [
+        "Connected: 192.0.2.7:40001, path /signaling",
+        r'Disconnected: phone1, 1000 "bye\u001b[2J"',
+        "Connected: 192.0.2.7:40002, path /",
+        'Disconnected: 192.0.2.7:40002, 1003 "Text, please"',
+    ]
+
+
+def test_a_connection_without_a_handshake_is_a_matter_for_debugging(
+    memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+
+    memory.connect().transport.end()
+
+    assert [
+        record.levelname for record in caplog.records if record.name.startswith("twisted_signal")
+    ] == ["DEBUG"]
+
+
+def test_frames_of_the_servers_are_whole_and_unmasked(memory: Memory) -> None:
+    client = memory.open()
+    client.say(type="register", client_id="a")
+
+    (frame,) = client.take()
+
+    assert isinstance(frame, Frame)
+    assert (frame.opcode, frame.fin) == (Opcode.TEXT, True)
