@@ -34,7 +34,7 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
 
     def sent(self) -> bytes:
         """Return what the server sent and nobody took yet."""
-        sent: bytes = self.value()  # type: ignore[no-untyped-call] # Twisted's
+        sent: bytes = self.value()
         return sent
 
     def setTcpNoDelay(self, enabled: bool) -> None:

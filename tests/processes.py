@@ -91,19 +91,23 @@ def running(*command: str | Path, cwd: Path | None = None) -> Iterator[Watched]:
 
 
 class Server(Watched):
-    """`twistd -n vislam-signal` on a free port. `url`: where it listens, on loopback."""
+    """`twistd -n vislam-signal`. `url`: where it listens, the most local of its addresses."""
 
     def __init__(self, *options: str, cwd: Path) -> None:
         super().__init__(
             BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *options, cwd=cwd
         )
-        self.url = self.wait_for(r"Listening on (wss?\S*127\.0\.0\.1\S*)")[1]
+        self.url = self.wait_for(r"Listening on (\S+)")[1]
 
 
 @contextmanager
 def server(*options: str, cwd: Path) -> Iterator[Server]:
-    """Run the server for as long as the block takes, and end it as an operator would."""
-    started = Server("--port", "0", *options, cwd=cwd)
+    """Run the server for as long as the block takes, and end it as an operator would.
+
+    It listens on a free port, unless an endpoint is among the options.
+    """
+    place = () if "--endpoint" in options else ("--port", "0")
+    started = Server(*place, *options, cwd=cwd)
     try:
         yield started
     finally:

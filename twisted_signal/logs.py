@@ -6,6 +6,7 @@ Our modules write to the standard `logging`, so that the core needs no Twisted. 
 Autobahn's events come to it through `observer`, and one handler writes them all.
 """
 
+import errno
 import logging
 import signal
 import sys
@@ -121,8 +122,10 @@ def _handler(runner: RunnerOptions) -> logging.Handler:
         return TwistedHandler()
     runner["logger"] = f"{__name__}.{make_observer.__name__}"
     path = runner.get("logfile")
-    if path == "-" or (runner.get("nodaemon") and not path):
+    if runner.get("nodaemon") and path in (None, "", "-"):
         return logging.StreamHandler(sys.stdout)
+    if path == "-":
+        raise OSError(errno.ENOTTY, "a daemon has no stdout", "-")
     return logging.StreamHandler(_log_file(path or "twistd.log"))
 
 

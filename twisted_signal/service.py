@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 
 from twisted_signal.addresses import urls
+from twisted_signal.text import quoted
 from twisted_signal.websocket import GOING_AWAY, SignalFactory
 
 log = logging.getLogger(__name__)
@@ -26,12 +28,19 @@ STOP_TIMEOUT = 2.0
 """Seconds that clients have to answer the Close frame when the server stops."""
 
 
-class CannotStart(Exception, SystemExit):
+class CannotStart(SystemExit, Exception):
     """The server cannot listen where it was told to.
 
     An Exception, so that twistd tidies up after it and tells its parent process; a SystemExit, so
-    that the interpreter ends with the sentence on stderr and status 1, without a traceback.
+    that the interpreter ends with status 1 and without a traceback. The sentence goes to the real
+    stderr from here, as twistd has put its log in the place of sys.stderr.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = 1
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(f"vislam-signal: {sentence}\n")
 
 
 class Listener(NamedTuple):
@@ -58,7 +67,8 @@ class ListenerService(Service):
     def __init__(self, listener: Listener, factory: SignalFactory) -> None:
         self._listener = listener
         self._factory = factory
-        self._listening: Deferred[IListeningPort] | None = None
+        self._listening: Deferred[None] | None = None
+        self._failure: str | None = None
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -68,13 +78,10 @@ class ListenerService(Service):
             CannotStart: that fails at once, as it does with all endpoints of Twisted's own.
         """
         super().privilegedStartService()
-        failures: list[Failure] = []
-        self._listening = self._listener.endpoint.listen(self._factory)
-        self._listening.addCallbacks(self._is_listening, failures.append)
-        if failures:
-            raise CannotStart(
-                f"vislam-signal: cannot listen at {self._listener.name}: {_reason(failures[0])}"
-            )
+        listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
+        self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
+        if self._failure is not None:
+            raise CannotStart(self._failure)
 
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
@@ -87,6 +94,10 @@ class ListenerService(Service):
         super().stopService()
         port, self.port = self.port, None
         return port.stopListening() if port is not None else None
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
+        log.error("Listening failed: %s", self._failure)
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
@@ -113,6 +124,7 @@ class StopSignals(Service):
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # who sends it again does not want to wait
         self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
 
     def _stop_in_reactor(self, name: str) -> None:

@@ -1,0 +1,205 @@
+import io
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.threads import deferToThread
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from zope.interface import implementer
+
+from twisted_signal.service import CannotStart, Listener, SignalService, StopSignals
+from twisted_signal.websocket import SignalFactory
+
+LOOPBACK = "127.0.0.1"
+
+
+@implementer(IStreamServerEndpoint)
+class SlowEndpoint:
+    """An endpoint that listens, or fails to, when the test says so."""
+
+    def __init__(self, listening: "Deferred[IListeningPort] | None" = None) -> None:
+        self.listening: Deferred[IListeningPort] = listening or Deferred()
+
+    def listen(self, _factory: object) -> "Deferred[IListeningPort]":
+        return self.listening
+
+
+class Running:
+    """A reactor that is running. Stands for IReactorCore where only this is needed."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def callWhenRunning(self, action: Callable[[], Any]) -> None:
+        action()
+
+    def callFromThread(self, action: Callable[..., Any], *arguments: object) -> None:
+        action(*arguments)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def service(*endpoints: IStreamServerEndpoint, secure: bool = False) -> SignalService:
+    real: Any = reactor
+    listeners = [Listener("here", endpoint, secure) for endpoint in endpoints]
+    return SignalService(real, SignalFactory(real), listeners)
+
+
+def free_endpoint() -> IStreamServerEndpoint:
+    real: Any = reactor
+    endpoint: IStreamServerEndpoint = TCP4ServerEndpoint(real, 0, interface=LOOPBACK)
+    return endpoint
+
+
+def listening_url(caplog: pytest.LogCaptureFixture) -> str:
+    return caplog.messages[-1].removeprefix("Listening on ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stopping_server_says_goodbye_with_1001(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = service(free_endpoint())
+    server.startService()
+    url = listening_url(caplog)
+    connection = await deferToThread(connect, url, legacy=True)
+
+    await server.stopService()
+
+    assert server.factory.connections == set()
+    with pytest.raises(ConnectionClosed):
+        await deferToThread(connection.recv)
+    assert connection.close_code == 1001
+    with pytest.raises(ConnectionRefusedError):
+        await deferToThread(connect, url, legacy=True)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stopping_server_does_not_wait_long_for_who_does_not_answer(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("twisted_signal.service.STOP_TIMEOUT", 0.01)
+    server = service(free_endpoint())
+    server.startService()
+    port = int(listening_url(caplog).rpartition(":")[2])
+    real: Any = reactor
+    with socket.create_connection((LOOPBACK, port)) as mute:
+        mute.sendall(
+            b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        await deferToThread(mute.recv, 1000)
+
+        await server.stopService()
+
+    for protocol in list(server.factory.connections):
+        protocol.transport.abortConnection()
+    assert real.running
+
+
+@pytest_twisted.ensureDeferred
+async def test_privileges_are_used_for_listening(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = service(free_endpoint(), free_endpoint())
+
+    server.privilegedStartService()
+    server.startService()
+
+    assert sum(message.startswith("Listening on ws://") for message in caplog.messages) == 2
+    await server.stopService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_tls_is_spoken_the_url_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = service(free_endpoint(), secure=True)
+
+    server.startService()
+
+    assert listening_url(caplog).startswith(f"wss://{LOOPBACK}:")
+    await server.stopService()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CannotListenError(LOOPBACK, 1, OSError(98, "Address already in use")), "Address already"),
+        (CannotListenError("/x", None, "the socket file is locked"), "the socket file is locked"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (OverflowError("port must be 0-65535."), "port must be 0-65535"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_place_that_cannot_be_listened_at_ends_the_start_with_a_sentence(
+    error: Exception,
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "__stderr__", stderr)
+    server = service(SlowEndpoint(fail(error)))
+
+    with pytest.raises(CannotStart) as caught:
+        server.privilegedStartService()
+
+    assert str(caught.value).startswith("cannot listen at here: ")
+    assert reason in str(caught.value)
+    assert caught.value.code == 1
+    assert stderr.getvalue() == f"vislam-signal: {caught.value}\n"
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_process_without_stderr_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "__stderr__", None)
+
+    with pytest.raises(CannotStart):
+        service(SlowEndpoint(fail(OSError()))).startService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_place_that_fails_later_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    endpoint = SlowEndpoint()
+    server = service(endpoint)
+    server.startService()
+
+    endpoint.listening.errback(OSError(99, "No such network"))
+
+    assert caplog.messages == ["Listening failed: cannot listen at here: No such network"]
+    await server.stopService()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_reactor_and_is_logged(
+    number: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    running: Any = Running()
+    StopSignals(running).startService()
+
+    signal.raise_signal(number)
+
+    assert running.stopped
+    assert signal.getsignal(number) is signal.SIG_DFL  # a second one ends it at once
+    assert caplog.messages == [f"{number.name} received, stopping"]

@@ -1,0 +1,333 @@
+"""The options, on their own and as an operator types them."""
+
+import re
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import BIN, PATIENCE, running, server
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.python import usage
+from websockets.sync.client import connect, unix_connect
+
+from twisted_signal import __version__, logs, tap
+from twisted_signal.service import SignalService
+from twisted_signal.tap import Options, makeService
+from twisted_signal.websocket import MAX_MESSAGE_SIZE
+
+
+@pytest.fixture(autouse=True)
+def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+    """What the log was told to do; it is the test runner's log that goes on."""
+    calls: list[tuple[Any, str]] = []
+    monkeypatch.setattr(logs, "start", lambda runner, level: calls.append((runner, level)))
+    return calls
+
+
+def parse(*arguments: str) -> Options:
+    options = Options()
+    options.parseOptions(list(arguments))
+    return options
+
+
+def names(options: Options) -> list[str]:
+    return [listener.name for listener in options.listeners]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["0.0.0.0:8765"]),
+        (["--port", "0"], ["0.0.0.0:0"]),
+        (["-p", "9000", "--host", "127.0.0.1"], ["127.0.0.1:9000"]),
+        (["--host", "::1"], ["[::1]:8765"]),
+        (["--host", "[::]"], ["[::]:8765"]),
+        (["--endpoint", "tcp:1"], ["tcp:1"]),
+        (["--endpoint", "tcp:1", "--endpoint", "tcp6:2"], ["tcp:1", "tcp6:2"]),
+        (["--endpoint", "tcp:1", "--port", "2"], ["0.0.0.0:2", "tcp:1"]),
+        (["--endpoint", "tcp:1", "--host", "127.0.0.1"], ["127.0.0.1:8765", "tcp:1"]),
+    ],
+)
+def test_endpoints_stand_beside_or_instead_of_host_and_port(
+    arguments: list[str], expected: list[str]
+) -> None:
+    options = parse(*arguments)
+
+    assert names(options) == expected
+    assert all(IStreamServerEndpoint.providedBy(one.endpoint) for one in options.listeners)
+
+
+def test_a_host_may_be_a_name() -> None:
+    assert names(parse("--host", "localhost"))[0] in ("127.0.0.1:8765", "[::1]:8765")
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "info", "Warning", "error"])
+def test_a_log_level_may_be_in_any_case(level: str, started_logs: list[tuple[Any, str]]) -> None:
+    parse("--log-level", level)
+
+    assert started_logs == [(None, level.upper())]
+
+
+def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str]]) -> None:
+    runner = usage.Options()
+    options = Options()
+    options.parent = runner
+
+    options.parseOptions([])
+
+    assert started_logs == [(runner, "INFO")]
+
+
+@pytest.mark.parametrize(("arguments", "size"), [([], 65536), (["--max-message-size", "0"], 0)])
+def test_the_largest_message_is_an_option(arguments: list[str], size: int) -> None:
+    options = parse(*arguments)
+
+    service = makeService(options)
+
+    assert isinstance(service, SignalService)
+    assert service.factory.maxMessagePayloadSize == options.max_message_size == size
+    assert size in (0, MAX_MESSAGE_SIZE)
+
+
+WRONG = [
+    (["--port", "65536"], "--port must be a number from 0 to 65535, not 65536"),
+    (["--port", "-1"], "--port must be a number"),
+    (["--port", "http"], "--port must be a number"),
+    (["--port", ""], "--port must be a number"),
+    (["--port", "٣"], "--port must be a number"),
+    (["--port", "9" * 5000], "--port must be a number"),
+    (["--max-message-size", "64K"], "--max-message-size must be a number"),
+    (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
+    (["--host", "no such host"], '--host must be an address of this machine, and "no such host"'),
+    (["--host", "a" * 64 + ".example"], "--host must be an address"),
+    (["--host", "."], "--host must be an address"),
+    (["--endpoint", "nonsense"], "--endpoint nonsense: this is no endpoint that Twisted knows"),
+    (["--endpoint", "tcp:port"], "--endpoint tcp:port: this is no endpoint"),
+    (["--endpoint", ""], '--endpoint "": this is no endpoint'),
+    (["--endpoint", "systemd:domain=INET:index=7"], "this is no endpoint"),
+    (
+        ["--endpoint", "ssl:0:privateKey=/nowhere/key.pem"],
+        "cannot read /nowhere/key.pem: No such file or directory",
+    ),
+    (["--nonsense"], "option --nonsense not recognized"),
+    (["argument"], "Wrong number of arguments"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), WRONG)
+def test_what_is_typed_wrong_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+
+    told = str(caught.value.code)
+    assert told.startswith("vislam-signal: ")
+    assert sentence in told
+    assert told.isprintable()
+
+
+def test_a_certificate_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("no certificate")
+
+    with pytest.raises(SystemExit) as caught:
+        parse("--endpoint", f"ssl:0:privateKey={tmp_path / 'cert.pem'}")
+
+    assert str(caught.value.code).isprintable()
+
+
+def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_runner: object, _level: str) -> None:
+        raise PermissionError(13, "Permission denied", "/var/log/x")
+
+    monkeypatch.setattr(logs, "start", refuse)
+
+    with pytest.raises(SystemExit, match="cannot write the log to /var/log/x: Permission denied"):
+        parse()
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("--version")
+
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"vislam-signal {__version__}\n"
+
+
+def test_the_hook_of_twistd_is_there() -> None:
+    assert tap.makeService.__doc__ is not None
+
+
+# As an operator types it
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BIN / command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=cwd,
+        check=False,
+    )
+
+
+RUNNERS = [
+    ["twistd", "-n", "--pidfile=", "vislam-signal"],
+    ["twist", "vislam-signal"],
+    ["vislam-signal", "serve"],
+]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.bind(("0.0.0.0", 0))
+        holder.listen()
+        yield holder.getsockname()[1]
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
+def test_a_mistake_is_one_line_on_stderr_and_a_failure(runner: list[str], tmp_path: Path) -> None:
+    done = run(*runner, "--port", "http", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == "vislam-signal: --port must be a number from 0 to 65535, not http\n"
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
+def test_a_port_in_use_is_one_line_on_stderr_and_a_failure(
+    runner: list[str], taken_port: int, tmp_path: Path
+) -> None:
+    done = run(*runner, "--port", str(taken_port), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"vislam-signal: cannot listen at 0.0.0.0:{taken_port}: Address already in use\n"
+    )
+    assert "Traceback" not in done.stdout
+
+
+def test_a_failed_start_leaves_no_pid_file(taken_port: int, tmp_path: Path) -> None:
+    done = run("twistd", "-n", "vislam-signal", "--port", str(taken_port), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
+@pytest.mark.parametrize("number", [2, 15], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_server_with_status_0_and_a_goodbye(
+    runner: list[str], number: int, tmp_path: Path
+) -> None:
+    with running(BIN / runner[0], *runner[1:], "--port", "0", cwd=tmp_path) as process:
+        url = process.wait_for(r"Listening on (ws://127\.0\.0\.1:\d+)")[1]
+        with connect(url) as client:
+            assert process.stop(number) == 0
+            with pytest.raises(Exception, match="1001"):
+                client.recv(timeout=PATIENCE)
+
+    assert "stopping" in process.output
+    assert "Traceback" not in process.output
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
+def test_every_line_of_the_log_has_the_form(runner: list[str], tmp_path: Path) -> None:
+    with running(
+        BIN / runner[0], *runner[1:], "--port", "0", "--log-level", "DEBUG", cwd=tmp_path
+    ) as process:
+        url = process.wait_for(r"Listening on (ws://127\.0\.0\.1:\d+)")[1]
+        with connect(url) as client:
+            client.send("nonsense\n2026-01-01 00:00:00 [INFO] session: forged")
+            client.recv(timeout=PATIENCE)
+            client.send(b"binary")
+        process.stop()
+
+    form = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(DEBUG|INFO|WARNING|ERROR)\] \w+: .+"
+    for line in process.lines[:-1]:
+        assert re.fullmatch(form, line), line
+
+
+def test_a_daemon_logs_to_its_file_and_ends_cleanly(tmp_path: Path) -> None:
+    log, pid = tmp_path / "signal.log", tmp_path / "signal.pid"
+    done = run(
+        "twistd",
+        f"--pidfile={pid}",
+        f"--logfile={log}",
+        "vislam-signal",
+        "--port",
+        "0",
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    with running("tail", "-n", "+1", "-F", log) as watched:
+        watched.wait_for("Listening on ws://127")
+        subprocess.run(["kill", pid.read_text()], check=True)
+        watched.wait_for("Server Shut Down")
+
+    assert not pid.exists()
+
+
+def test_a_daemon_that_cannot_start_says_so(taken_port: int, tmp_path: Path) -> None:
+    done = run("twistd", "vislam-signal", "--port", str(taken_port), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "cannot listen at" in done.stderr
+    assert "Address already in use" in (tmp_path / "twistd.log").read_text()
+
+
+# Where it listens
+
+
+def exchange(url: str, **options: Any) -> str:
+    with connect(url, **options) as client:
+        client.send('{"type": "register", "client_id": "a"}')
+        return str(client.recv(timeout=PATIENCE))
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def test_ipv6_works(tmp_path: Path) -> None:
+    with server("--host", "::1", cwd=tmp_path) as started:
+        assert started.url.startswith("ws://[::1]:")
+        assert "registered" in exchange(started.url)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for localhost, in one file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", f"{path}.key", "-out", f"{path}.crt",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(Path(f"{path}.key").read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path
+
+
+def test_tls_works(certificate: Path, tmp_path: Path) -> None:
+    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
+    with server("--endpoint", endpoint, cwd=tmp_path) as started:
+        assert started.url.startswith("wss://")
+
+        assert "registered" in exchange(
+            started.url, ssl=ssl.create_default_context(cafile=str(certificate))
+        )
+
+
+def test_a_local_socket_works(tmp_path: Path) -> None:
+    path = tmp_path / "signal.sock"
+    with server("--endpoint", f"unix:{path}", cwd=tmp_path) as started:
+        assert started.url == f"ws+unix://{path}"
+        with unix_connect(str(path)) as client:
+            client.send('{"type": "register", "client_id": "a"}')
+            assert "registered" in str(client.recv(timeout=PATIENCE))
+        started.wait_for("Connected: local socket")
