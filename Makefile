@@ -1,0 +1,59 @@
+# make serve   runs the server in the foreground, on port 8765 (OPTIONS="--port 9000" for another)
+# make test    runs lint, types and all tests
+#
+# Both make a virtual environment in .venv first, if there is none, and install into it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DELETE_ON_ERROR:
+.PHONY: serve test lint types tests test-lowest clean
+
+serve: $(VENV)/installed
+	@exec $(BIN)/vislam-signal serve $(OPTIONS)
+
+test: lint types tests
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-test
+	$(BIN)/mypy
+
+# The parts of the package that the network does not excuse are covered to the last branch.
+CORE := twisted_signal/registry.py,twisted_signal/dialects/*,twisted_signal/session.py,twisted_signal/messages.py
+
+tests: $(VENV)/installed-test
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/coverage report --include='$(CORE)' --fail-under=100
+	$(BIN)/coverage report --fail-under=95
+
+# The lower bounds of setup.py, in an environment of their own.
+test-lowest:
+	rm -rf .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip --quiet install --constraint tests/lowest.txt --editable '.[test]'
+	.venv-lowest/bin/python -m pytest
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'vislam-signal needs Python 3.11 or later; name one: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo 'Python cannot make environments here; on Debian: apt install python3-venv' >&2; exit 1; }
+
+$(VENV)/installed: $(VENV)/bin/python $(SOURCES)
+	@echo 'Installing vislam-signal into $(VENV) …'
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/bin/python $(SOURCES)
+	@echo 'Installing vislam-signal and what its tests need into $(VENV) …'
+	@$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

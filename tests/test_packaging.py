@@ -1,0 +1,103 @@
+"""The distribution: built, installed into a fresh environment, and used from elsewhere."""
+
+import email
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from processes import ROOT
+
+from twisted_signal import __version__
+
+
+def pip(python: Path, *arguments: str | Path) -> None:
+    subprocess.run(
+        [python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's files as a fresh clone has them, and nothing that was built before."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    copy = tmp_path_factory.mktemp("source")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("wheel")
+    pip(Path(sys.executable), "wheel", "--no-deps", "--wheel-dir", target, source)
+    (built,) = target.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_package_and_the_plugin_and_nothing_of_twisteds(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+
+    package = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "twisted_signal").rglob("*.py")
+    }
+    assert {name for name in names if ".dist-info/" not in name} == package | {
+        "twisted_signal/py.typed",
+        "twisted/plugins/vislam_signal.py",
+    }
+    assert any(name.endswith("/LICENSE") for name in names)
+
+
+def test_the_wheel_names_what_it_needs_with_lower_bounds_only(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = email.message_from_bytes(archive.read(name))
+    needed = [
+        requirement
+        for requirement in metadata.get_all("Requires-Dist", [])
+        if "extra ==" not in requirement
+    ]
+
+    assert metadata["Name"] == "vislam-signal"
+    assert metadata["Version"] == __version__
+    assert {requirement.partition(">=")[0] for requirement in needed} == {
+        "twisted[tls]",
+        "autobahn",
+        "pyopenssl",
+        "service-identity",
+        "msgspec",
+    }
+    assert all(">=" in requirement and "<" not in requirement for requirement in needed)
+
+
+@pytest.mark.parametrize("way", ["wheel", "editable"])
+def test_an_installed_server_is_known_to_twistd_everywhere(
+    way: str, wheel: Path, source: Path, tmp_path: Path
+) -> None:
+    environment, elsewhere = tmp_path / "environment", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    venv.create(environment, with_pip=True)
+    target = [wheel] if way == "wheel" else ["--editable", source]
+    pip(environment / "bin" / "python", "install", *target)
+
+    for command in (["twistd"], ["twist"]):
+        done = subprocess.run(
+            [environment / "bin" / command[0], "vislam-signal", "--help"],
+            cwd=elsewhere, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert "--max-message-size" in done.stdout
+    done = subprocess.run(
+        [environment / "bin" / "vislam-signal", "--version"],
+        cwd=elsewhere, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == f"vislam-signal {__version__}\n"
