@@ -42,7 +42,7 @@ setup(
             "pytest-cov>=6.0",
             "pytest-twisted>=1.14.3",
             "ruff>=0.9",
-            "websockets>=14.0",
+            "websockets>=17.4",
         ],
     },
     entry_points={"console_scripts": ["vislam-signal = twisted_signal.cli:main"]},

@@ -172,10 +172,10 @@ def test_a_process_that_is_killed_is_announced_once(join: Connect, signal_server
     bystander.hear()
     code = (
         "from websockets.sync.client import connect\n"
-        f"client = connect({signal_server.url!r}, legacy=True)\n"
-        'client.send(\'{"type":"register","client_id":"a","room_id":"killed"}\')\n'
-        "client.recv()\n"
-        "client.recv()\n"
+        f"with connect({signal_server.url!r}) as client:\n"
+        '    client.send(\'{"type":"register","client_id":"a","room_id":"killed"}\')\n'
+        "    client.recv()\n"
+        "    client.recv()\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     assert bystander.hear()["type"] == "peer_joined"

@@ -15,7 +15,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.threads import deferToThread
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
 from twisted_signal.service import CannotStart, Listener, SignalService, StopSignals
@@ -72,6 +72,11 @@ def free_endpoint() -> IStreamServerEndpoint:
     return endpoint
 
 
+def connected(url: str) -> ClientConnection:
+    """Return a connection, in a thread of its own: the server lives in this process."""
+    return connect(url).__enter__()
+
+
 def listening_url(caplog: pytest.LogCaptureFixture) -> str:
     return caplog.messages[-1].removeprefix("Listening on ")
 
@@ -82,7 +87,7 @@ async def test_a_stopping_server_says_goodbye_with_1001(caplog: pytest.LogCaptur
     server = service(free_endpoint())
     server.startService()
     url = listening_url(caplog)
-    connection = await deferToThread(connect, url, legacy=True)
+    connection = await deferToThread(connected, url)
 
     await server.stopService()
 
@@ -91,7 +96,7 @@ async def test_a_stopping_server_says_goodbye_with_1001(caplog: pytest.LogCaptur
         await deferToThread(connection.recv)
     assert connection.close_code == 1001
     with pytest.raises(ConnectionRefusedError):
-        await deferToThread(connect, url, legacy=True)
+        await deferToThread(connected, url)
 
 
 @pytest_twisted.ensureDeferred

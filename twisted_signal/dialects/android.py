@@ -229,7 +229,7 @@ def _sdp_text(value: Raw) -> Raw:
         return value
     try:
         sdp = _description_decoder.decode(value).sdp
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         sdp = value
     if not is_text(sdp):
         raise InvalidMessage(
@@ -250,7 +250,7 @@ def _candidate_init(value: Raw) -> IceCandidateInit | None:
     """Return the candidate within what a peer sent as `candidate`, or None for their end."""
     try:
         init = _candidate_decoder.decode(value)
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         init = IceCandidateInit(value)
     if init is not None and not is_text(init.candidate):
         raise InvalidMessage(

@@ -96,7 +96,7 @@ def as_text(raw: Raw) -> str | None:
     """Return the string that a raw JSON value is, or None if it is no string."""
     try:
         return _string_decoder.decode(raw)
-    except ValueError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
@@ -117,7 +117,7 @@ def _parse(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
         raise
     except RecursionError:
         raise InvalidJson("it is nested too deeply") from None
-    except ValueError as error:  # msgspec.DecodeError, and UnicodeDecodeError within a string
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidJson(str(error)) from None
 
 
