@@ -1,0 +1,212 @@
+"""The example phone and PC: real WebRTC stacks that meet through a real server."""
+
+import json
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from processes import PATIENCE, ROOT, Server, Watched, running
+
+av = pytest.importorskip("av", reason="aiortc, and with it PyAV, is not installed")
+pytest.importorskip("aiortc", reason="aiortc is not installed")
+
+FRAMES, SAMPLES = 15, 50
+UNTIL_ARRIVED = ("--frames", str(FRAMES), "--samples", str(SAMPLES), "--timeout", str(PATIENCE))
+
+
+def example(name: str, url: str, *options: str | Path) -> list[str | Path]:
+    return [sys.executable, ROOT / "examples" / name, "--url", url, *options]
+
+
+def phone(server: Server, room: str, *options: str) -> AbstractContextManager[Watched]:
+    return running(*example("phone.py", server.url, "--room", room, *options))
+
+
+def pc(server: Server, room: str, *options: str | Path) -> AbstractContextManager[Watched]:
+    return running(*example("pc.py", server.url, "--room", room, *options))
+
+
+def wait_until_offered(server: Server, room: str, phone: Watched, *, app: bool) -> None:
+    """Wait until a phone that is first in its room has said all that it can."""
+    if app:
+        phone.wait_for("^Offered to whoever is in the room$")
+        server.wait_for(f"Kept offer from .* {room} yet$")
+    else:
+        phone.wait_for("^Waiting for a peer$")
+
+
+def check_arrived(pc: Watched, phone: Watched) -> None:
+    assert pc.wait() == 0, pc.output
+    assert phone.wait() == 0, phone.output
+    arrived = pc.wait_for(
+        rf"^Complete; arrived: offers 1, frames (\d+) of {FRAMES}, samples (\d+) of {SAMPLES}$"
+    )
+    sent = phone.wait_for(r"^Sent (\d+) frames and (\d+) samples$")
+    assert FRAMES <= int(arrived[1]) <= int(sent[1])
+    assert SAMPLES <= int(arrived[2]) <= int(sent[2])
+    sample = json.loads(pc.wait_for("^Last sample: (.*)$")[1])
+    assert set(sample) == {"timestamp_ns", "acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"}
+    assert 9 < sample["acc_z"] < 11
+    assert "Traceback" not in pc.output + phone.output
+
+
+@pytest.mark.parametrize("trickle", [False, True], ids=["bundled", "trickle"])
+@pytest.mark.parametrize("app", [False, True], ids=["readme", "app"])
+class TestAPhoneAndAPc:
+    def options(self, *, app: bool, trickle: bool) -> tuple[str, list[str], list[str]]:
+        both = ["--trickle"] if trickle else []
+        return f"app-{app}-trickle-{trickle}", [*both, *(["--app"] if app else [])], both
+
+    def test_connect_when_the_phone_comes_second(
+        self, signal_server: Server, app: bool, trickle: bool
+    ) -> None:
+        room, for_phone, for_pc = self.options(app=app, trickle=trickle)
+        room = f"second-{room}"
+        with pc(signal_server, room, *UNTIL_ARRIVED, *for_pc) as receiver:
+            receiver.wait_for("^Registered as pc ")
+            with phone(signal_server, room, *for_phone) as sender:
+                check_arrived(receiver, sender)
+
+    def test_connect_when_the_phone_comes_first(
+        self, signal_server: Server, app: bool, trickle: bool
+    ) -> None:
+        room, for_phone, for_pc = self.options(app=app, trickle=trickle)
+        room = f"first-{room}"
+        with phone(signal_server, room, *for_phone) as sender:
+            wait_until_offered(signal_server, room, sender, app=app)
+            with pc(signal_server, room, *UNTIL_ARRIVED, *for_pc) as receiver:
+                check_arrived(receiver, sender)
+
+
+def test_trickled_candidates_go_through_the_server(signal_server: Server) -> None:
+    with pc(signal_server, "candidates", "--id", "pc-c", *UNTIL_ARRIVED, "--trickle") as receiver:
+        receiver.wait_for("^Registered as ")
+        with phone(signal_server, "candidates", "--id", "phone-c", "--trickle") as sender:
+            check_arrived(receiver, sender)
+    signal_server.wait_for("Relayed candidate from phone-c to pc-c")
+    signal_server.wait_for("Relayed candidate from pc-c to phone-c")
+
+
+def test_the_first_frame_is_saved_as_a_png(signal_server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "first.png"
+    with (
+        pc(signal_server, "png", *UNTIL_ARRIVED, "--save-frame", path) as receiver,
+        phone(signal_server, "png") as sender,
+    ):
+        check_arrived(receiver, sender)
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert content[12:16] == b"IHDR"
+    assert struct.unpack(">II", content[16:24]) == (640, 480)
+    with av.open(path) as picture:
+        luma = bytes(next(picture.decode(video=0)).reformat(format="gray").planes[0])
+    assert max(luma) - min(luma) > 100
+    assert len(set(luma)) > 50
+
+
+def test_a_frame_that_cannot_be_saved_is_one_clear_line(
+    signal_server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "missing" / "first.png"
+    with (
+        pc(signal_server, "no-png", *UNTIL_ARRIVED, "--save-frame", path) as receiver,
+        phone(signal_server, "no-png"),
+    ):
+        assert receiver.wait() == 1
+    receiver.wait_for(f"No such file or directory.*{path}")
+    assert "Traceback" not in receiver.output
+
+
+def test_the_pc_prints_rates_and_the_phone_ends_by_itself(signal_server: Server) -> None:
+    with pc(signal_server, "rates") as receiver:
+        receiver.wait_for("^Registered as ")
+        with phone(signal_server, "rates", "--seconds", "1.5", "--size", "320x240") as sender:
+            receiver.wait_for(r"^\d+\.\d frames/s \(320x240\), \d+\.\d samples/s$")
+            assert sender.wait() == 0, sender.output
+            sender.wait_for(r"^Sent \d+ frames and 300 samples$")
+
+
+def test_the_pc_receives_from_one_phone_after_another(signal_server: Server) -> None:
+    with pc(signal_server, "two", "--samples", "60", "--timeout", str(PATIENCE)) as receiver:
+        receiver.wait_for("^Registered as ")
+        with phone(signal_server, "two", "--seconds", "0.2") as sender:
+            assert sender.wait() == 0, sender.output
+            sender.wait_for(r"^Sent \d+ frames and 40 samples$")
+        with phone(signal_server, "two") as sender:
+            assert receiver.wait() == 0, receiver.output
+            assert sender.wait() == 0, sender.output
+    receiver.wait_for("^Complete; arrived: offers 2, ")
+
+
+@pytest.mark.parametrize("name", ["phone.py", "pc.py"])
+def test_connection_refused_is_one_clear_line(name: str) -> None:
+    with socket.socket() as bound:  # and not listening: nobody else gets the port meanwhile
+        bound.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{bound.getsockname()[1]}"
+        ended = subprocess.run(
+            example(name, url), capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr == (
+        f"Cannot connect to {url}: connection refused. Is the server running there?\n"
+    )
+
+
+def test_the_pc_gives_up_with_a_line_that_says_what_arrived(signal_server: Server) -> None:
+    ended = subprocess.run(
+        example(
+            "pc.py",
+            signal_server.url,
+            "--room=nobody",
+            "--frames=15",
+            "--samples=50",
+            "--timeout=0.5",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "Gave up after 0.5 s; arrived: offers 0, frames 0 of 15, samples 0 of 50\n"
+    )
+
+
+@pytest.mark.parametrize("options", [["--id=pc"], ["--id=pc", "--app"]], ids=["readme", "app"])
+def test_what_the_server_refuses_is_one_clear_line(
+    signal_server: Server, options: list[str]
+) -> None:
+    room = f"taken-{len(options)}"
+    with pc(signal_server, room) as receiver:
+        receiver.wait_for("^Registered as pc ")
+        with phone(signal_server, room, *options) as sender:
+            assert sender.wait() == 1
+    sender.wait_for(f"^The server says: Another connection is pc in room {room}")
+    assert "Traceback" not in sender.output
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let processes have SIGINT: what a shell starts with `&` ignores it, and so do its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("name", ["phone.py", "pc.py"])
+def test_an_interrupt_ends_it_quietly(
+    signal_server: Server, interruptible: None, name: str
+) -> None:
+    room = f"interrupt-{name}"
+    with running(*example(name, signal_server.url, "--room", room)) as process:
+        process.wait_for("^Registered as ")
+        assert process.stop(signal.SIGINT) == 130
+    assert "Traceback" not in process.output
