@@ -58,7 +58,7 @@ class Receiver:
                     await self._receive_frame(frame)
         except MediaStreamError:
             pass  # the phone ended the track
-        except OSError as error:
+        except Exception as error:  # or nobody would hear of it: this runs in a task of aiortc's
             if not self.complete.done():
                 self.complete.set_exception(error)
 
@@ -66,7 +66,7 @@ class Receiver:
         """This is where a SLAM system would take the frame: `frame.to_ndarray(format="gray")`."""
         if self._save_frame is not None:
             path, self._save_frame = self._save_frame, None
-            await asyncio.to_thread(frame.save, path)
+            await asyncio.to_thread(frame.save, str(path))
         self.frames += 1
         self.resolution = f"{frame.width}x{frame.height}"
         self._check_complete()

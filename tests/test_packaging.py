@@ -1,10 +1,12 @@
 """The distribution: built, installed into a fresh environment, and used from elsewhere."""
 
 import email
+import re
 import subprocess
 import sys
 import venv
 import zipfile
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,13 @@ def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name))
+
+
 def test_the_wheel_holds_the_package_and_the_plugin_and_nothing_of_twisteds(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
 
@@ -58,10 +67,7 @@ def test_the_wheel_holds_the_package_and_the_plugin_and_nothing_of_twisteds(whee
     assert any(name.endswith("/LICENSE") for name in names)
 
 
-def test_the_wheel_names_what_it_needs_with_lower_bounds_only(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = email.message_from_bytes(archive.read(name))
+def test_the_wheel_names_what_it_needs_with_lower_bounds_only(metadata: Message) -> None:
     needed = [
         requirement
         for requirement in metadata.get_all("Requires-Dist", [])
@@ -78,6 +84,19 @@ def test_the_wheel_names_what_it_needs_with_lower_bounds_only(wheel: Path) -> No
         "msgspec",
     }
     assert all(">=" in requirement and "<" not in requirement for requirement in needed)
+
+
+def test_the_lower_bounds_are_those_that_make_test_lowest_tries(metadata: Message) -> None:
+    lowest = dict(
+        line.split("==")
+        for line in (ROOT / "tests" / "lowest.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+
+    for requirement in metadata.get_all("Requires-Dist", []):
+        package, bound = re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", requirement).groups()  # type: ignore[union-attr] # another form fails the test
+        if package not in ("mypy", "mypy-zope", "ruff"):  # these do not run with the tests
+            assert (lowest[package] + ".0").startswith(bound), package
 
 
 @pytest.mark.parametrize("way", ["wheel", "editable"])
