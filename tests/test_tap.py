@@ -1,6 +1,7 @@
 """The options, on their own and as an operator types them."""
 
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -26,6 +27,29 @@ def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
     calls: list[tuple[Any, str]] = []
     monkeypatch.setattr(logs, "start", lambda runner, level: calls.append((runner, level)))
     return calls
+
+
+def make_certificate(directory: Path) -> Path:
+    """Make a key and a certificate for localhost, in one file."""
+    path = directory / "both.pem"
+    subprocess.run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", f"{path}.key", "-out", f"{path}.crt",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(Path(f"{path}.key").read_bytes() + Path(f"{path}.crt").read_bytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the certificate")
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def parse(*arguments: str) -> Options:
@@ -105,10 +129,13 @@ WRONG = [
     (["--host", "no such host"], '--host must be an address of this machine, and "no such host"'),
     (["--host", "a" * 64 + ".example"], "--host must be an address"),
     (["--host", "."], "--host must be an address"),
-    (["--endpoint", "nonsense"], "--endpoint nonsense: this is no endpoint that Twisted knows"),
-    (["--endpoint", "tcp:port"], "--endpoint tcp:port: this is no endpoint"),
-    (["--endpoint", ""], '--endpoint "": this is no endpoint'),
-    (["--endpoint", "systemd:domain=INET:index=7"], "this is no endpoint"),
+    (
+        ["--endpoint", "nonsense"],
+        "--endpoint nonsense: Twisted cannot use it: Unknown endpoint type",
+    ),
+    (["--endpoint", "tcp:port"], "--endpoint tcp:port: Twisted cannot use it"),
+    (["--endpoint", ""], '--endpoint "": Twisted cannot use it'),
+    (["--endpoint", "systemd:domain=INET:index=7"], "systemd has handed over no such socket"),
     (
         ["--endpoint", "ssl:0:privateKey=/nowhere/key.pem"],
         "cannot read /nowhere/key.pem: No such file or directory",
@@ -129,13 +156,25 @@ def test_what_is_typed_wrong_is_one_sentence(arguments: list[str], sentence: str
     assert told.isprintable()
 
 
-def test_a_certificate_that_is_none_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "cert.pem").write_text("no certificate")
+@pytest.mark.parametrize("role", ["privateKey", "certKey"])
+def test_a_certificate_that_is_none_is_one_sentence(
+    role: str, certificate: Path, tmp_path: Path
+) -> None:
+    none = tmp_path / "none.pem"
+    none.write_text("no certificate")
+    files = {"privateKey": f"{certificate}.key", "certKey": f"{certificate}.crt", role: none}
 
-    with pytest.raises(SystemExit) as caught:
-        parse("--endpoint", f"ssl:0:privateKey={tmp_path / 'cert.pem'}")
+    with pytest.raises(SystemExit, match="holds no PEM key or certificate") as caught:
+        parse("--endpoint", "ssl:0:privateKey={privateKey}:certKey={certKey}".format(**files))
 
     assert str(caught.value.code).isprintable()
+
+
+def test_a_key_of_another_certificate_is_one_sentence(certificate: Path, tmp_path: Path) -> None:
+    other = make_certificate(tmp_path)
+
+    with pytest.raises(SystemExit, match="do not belong together"):
+        parse("--endpoint", f"ssl:0:privateKey={certificate}.key:certKey={other}.crt")
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,23 +333,6 @@ def test_ipv6_works(tmp_path: Path) -> None:
     with server("--host", "::1", cwd=tmp_path) as started:
         assert started.url.startswith("ws://[::1]:")
         assert "registered" in exchange(started.url)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for localhost, in one file."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", f"{path}.key", "-out", f"{path}.crt",
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    path.write_bytes(Path(f"{path}.key").read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
 
 
 def test_tls_works(certificate: Path, tmp_path: Path) -> None:

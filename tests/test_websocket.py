@@ -433,11 +433,17 @@ def test_connections_and_disconnections_are_logged(
     other.protocol.close(1003, "Text, please")
     other.transport.end()
 
+    last = memory.open()
+    last.websocket.send_close()
+    last.flush()
+
     assert [record.message for record in caplog.records if "websocket" in record.name] == [
         "Connected: 192.0.2.7:40001, path /signaling",
-        r'Disconnected: phone1, 1000 "bye\u001b[2J"',
+        r'Disconnected: phone1, code 1000 "bye\u001b[2J"',
         "Connected: 192.0.2.7:40002, path /",
-        'Disconnected: 192.0.2.7:40002, 1003 "Text, please"',
+        'Disconnected: 192.0.2.7:40002, code 1003 "Text, please"',
+        "Connected: 192.0.2.7:40003, path /",
+        "Disconnected: 192.0.2.7:40003, code none",
     ]
 
 

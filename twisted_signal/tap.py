@@ -6,19 +6,21 @@ import sys
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
+from OpenSSL import crypto
 from twisted.application.service import IService
 from twisted.internet.endpoints import (
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
     serverFromString,
 )
+from twisted.internet.error import VerifyError
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
 from twisted_signal.addresses import host_port
 from twisted_signal.service import Listener, Reactor, SignalService
-from twisted_signal.text import quoted
+from twisted_signal.text import printable, quoted
 from twisted_signal.websocket import MAX_MESSAGE_SIZE, SignalFactory
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
@@ -161,6 +163,14 @@ def _endpoint_listener(description: str) -> Listener:
 
 def _complaint(error: Exception) -> str:
     """Return in words what an endpoint's parser found wrong."""
-    if isinstance(error, OSError) and error.filename:
-        return f"cannot read {error.filename}: {error.strerror}"
-    return f"this is no endpoint that Twisted knows ({type(error).__name__}: {error})"
+    match error:
+        case OSError(filename=str(path)):
+            return f"cannot read {path}: {error.strerror}"
+        case crypto.Error():
+            return "its privateKey or certKey file holds no PEM key or certificate"
+        case VerifyError():
+            return "its privateKey and certKey do not belong together"
+        case LookupError():
+            return "systemd has handed over no such socket"
+        case _:
+            return f"Twisted cannot use it: {printable(str(error))}"

@@ -121,9 +121,10 @@ class SignalProtocol(WebSocketServerProtocol):
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
         log.info(
-            "Disconnected: %s, %s",
+            "Disconnected: %s, code %s%s",
             self._session.label,
-            f"{code} {quoted(reason)}" if reason else code,
+            "none" if code is None else code,
+            f" {quoted(reason)}" if reason else "",
         )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
