@@ -113,6 +113,7 @@ class StopSignals(Service):
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
+        self._stopping = False
 
     def startService(self) -> None:
         """Take the signals over as soon as Twisted has installed its handlers."""
@@ -124,12 +125,13 @@ class StopSignals(Service):
             signal.signal(number, self._stop)
 
     def _stop(self, number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)  # who sends it again does not want to wait
         self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
 
     def _stop_in_reactor(self, name: str) -> None:
-        log.info("%s received, stopping", name)
-        self._reactor.stop()
+        if not self._stopping:  # a signal to the process and its group comes twice
+            self._stopping = True
+            log.info("%s received, stopping", name)
+            self._reactor.stop()
 
 
 class SignalService(MultiService):
