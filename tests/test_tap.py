@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import BIN, PATIENCE, running, server
+from processes import BIN, PATIENCE, ROOT, running, server
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 from websockets.sync.client import connect, unix_connect
@@ -197,6 +197,21 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_hook_of_twistd_is_there() -> None:
     assert tap.makeService.__doc__ is not None
+
+
+def test_the_readme_names_every_option_and_its_default() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    defaults = {
+        "--host": tap.DEFAULT_HOST,
+        "--port": tap.DEFAULT_PORT,
+        "--log-level": "INFO",
+        "--max-message-size": MAX_MESSAGE_SIZE,
+    }
+
+    for option, default in defaults.items():
+        assert f"| `{option}` | `{default}` |" in readme
+    assert "| `--endpoint` |" in readme
+    assert len(Options.optParameters) == len(defaults)
 
 
 # As an operator types it
