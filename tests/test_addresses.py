@@ -1,4 +1,5 @@
 import socket
+from pathlib import Path
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -57,6 +58,7 @@ def test_a_client_is_called_by_its_address(address: IAddress, text: str) -> None
             ["wss://[::1]:8766", "wss://[2001:db8::7]:8766", "wss://192.0.2.7:8766"],
         ),
         (UNIXAddress(b"/run/x.sock"), False, ["ws+unix:///run/x.sock"]),
+        (UNIXAddress(b"x.sock"), True, [f"wss+unix://{Path.cwd()}/x.sock"]),
         (OtherAddress(), False, ["ws: elsewhere"]),
     ],
 )

@@ -12,6 +12,7 @@ from twisted_signal.dialects.android import AndroidDialect, recognises
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.errors import InvalidMessage, SignalError, UnknownType
 from twisted_signal.messages import (
+    Arrival,
     ClientReport,
     Error,
     PeerJoined,
@@ -281,13 +282,13 @@ def test_between_two_apps_a_candidate_arrives_byte_for_byte() -> None:
 
 
 def test_without_a_query_the_app_arrives_in_the_default_room_without_an_id() -> None:
-    assert dialect().arrival() == Register(None, "default", "android")
+    assert dialect().arrival() == Arrival(None, "default", "android")
 
 
 def test_the_query_names_room_id_and_type() -> None:
     arrival = dialect(room="lab1", client_id="phone1", client_type="sensor").arrival()
 
-    assert arrival == Register("phone1", "lab1", "sensor")
+    assert arrival == Arrival("phone1", "lab1", "sensor")
 
 
 @pytest.mark.parametrize(
@@ -330,6 +331,14 @@ def test_connect_is_answered_once_with_a_session_and_the_servers_time() -> None:
     assert told.pop("session_id").startswith("sess_")
     assert told == {"type": "connected", "server_time_ns": NOW_NS}
     assert client.encode(Registered("a", "default", [])) is None
+
+
+def test_a_connect_that_was_refused_is_not_answered_later() -> None:
+    client = dialect()
+    client.decode(b'{"type":"connect","client_id":"taken"}', NOW_NS)
+    client.encode(Error("id_taken", "It is taken."))
+
+    assert client.encode(Registered("other", "default", [])) is None
 
 
 def test_every_client_has_a_session_of_its_own() -> None:

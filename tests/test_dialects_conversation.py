@@ -5,7 +5,7 @@ from plain import raw
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError
-from twisted_signal.messages import Answer, ClientReport, Error, Offer, Register
+from twisted_signal.messages import Answer, Arrival, ClientReport, Error, Offer, Register
 
 FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
 REGISTER = b'{"type":"register","client_id":"pc"}'
@@ -55,7 +55,7 @@ def test_a_flat_first_message_makes_a_flat_client_that_arrives_first(
 
     arrival, message = client.decode(data, 0, registered=False)
 
-    assert arrival == Register(None, "lab1", "android")
+    assert arrival == Arrival(None, "lab1", "android")
     assert isinstance(message, Offer | Answer | ClientReport) or hasattr(message, "candidate")
     assert speaks_flat(client)
 
@@ -75,7 +75,7 @@ def test_on_the_apps_path_a_name_in_the_query_makes_a_flat_client_at_once(
 ) -> None:
     client = conversation("/signaling", **query)
 
-    assert client.opened() == Register(
+    assert client.opened() == Arrival(
         query.get("client_id"), query.get("room", "default"), "android"
     )
     assert speaks_flat(client)
@@ -98,7 +98,7 @@ def test_silence_tells_on_the_apps_path_only() -> None:
 def test_who_stays_silent_on_the_apps_path_is_a_flat_client() -> None:
     client = conversation("/signaling", client_type="sensor")
 
-    assert client.silent() == Register(None, "default", "sensor")
+    assert client.silent() == Arrival(None, "default", "sensor")
     assert speaks_flat(client)
     assert not client.silence_tells
 
@@ -149,7 +149,7 @@ def test_a_flat_client_that_could_not_arrive_tries_again_with_its_next_message()
 
     arrival, _ = client.decode(FLAT_OFFER, 0, registered=False)
 
-    assert arrival == Register("phone1", "default", "android")
+    assert arrival == Arrival("phone1", "default", "android")
 
 
 @pytest.mark.parametrize(

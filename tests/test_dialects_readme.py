@@ -120,7 +120,11 @@ def test_what_is_no_json_is_refused(data: bytes) -> None:
         (b'{"type":"answer","sdp":"v=0","target_id":null}', "`target_id` is missing", None),
         (b'{"type":"offer","target_id":"b"}', "`sdp` is missing", "b"),
         (b'{"type":"ice_candidate","target_id":"b"}', "`candidate` is missing", "b"),
-        (b'{"type":"offer","target_id":5,"sdp":1}', "`target_id` is wrong: Expected", None),
+        (
+            b'{"type":"offer","target_id":5,"sdp":1}',
+            "`target_id` is wrong: Expected `str`, got `int`",
+            None,
+        ),
         (b'{"type":"offer","target_id":{"a":1},"sdp":1}', "`target_id` is wrong", None),
     ],
 )
@@ -144,6 +148,11 @@ def test_an_unknown_type_is_named_with_the_known_ones(type_: str) -> None:
     assert "register, offer, answer, ice_candidate" in str(caught.value)
     assert str(caught.value).isprintable()
     assert caught.value.target_id == "b"
+
+
+def test_half_of_a_surrogate_pair_is_named_as_what_may_be_wrong() -> None:
+    with pytest.raises(InvalidJson, match="surrogate"):
+        decode(b'{"type":"offer","target_id":"b","sdp":"\\ud800"}')
 
 
 @given(st.binary() | st.text().map(str.encode))

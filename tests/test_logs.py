@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.logger import ILogObserver, Logger, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, Logger, LogLevel, STDLibLogObserver, globalLogPublisher
 from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 
@@ -23,12 +23,13 @@ LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(\w+)\] (\w+): (.*)")
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """What a test changes of the process's logging is put back."""
-    root = logging.getLogger()
-    handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
-    rotating = signal.getsignal(signal.SIGUSR1)
+    loggers = [logging.getLogger(), logging.getLogger("twisted_signal")]
+    before = [(logger.handlers[:], logger.level) for logger in loggers]
+    raising, rotating = logging.raiseExceptions, signal.getsignal(signal.SIGUSR1)
     yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
     logging.raiseExceptions = raising
     signal.signal(signal.SIGUSR1, rotating)
 
@@ -241,6 +242,32 @@ def test_a_log_that_the_operator_chose_gets_our_lines(runner: dict[str, Any]) ->
         ("twisted_signal.x", LogLevel.info),
     ]
     assert "here {it} is" in events[0]["text"]
+
+
+def test_a_log_of_twisteds_that_writes_to_the_standard_one_does_not_go_round() -> None:
+    written = io.StringIO()
+    logging.getLogger().handlers[:] = [logging.StreamHandler(written)]
+    standard: Any = STDLibLogObserver()
+    logs.start({"logger": "twisted.logger.STDLibLogObserver"}, "INFO")
+    globalLogPublisher.addObserver(standard)
+
+    logging.getLogger("twisted_signal.x").warning("here")
+
+    globalLogPublisher.removeObserver(standard)
+    assert "x: here" in written.getvalue()
+
+
+def test_a_name_that_stdout_cannot_write_is_no_reason_to_lose_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    ascii_only = io.TextIOWrapper(written, encoding="ascii")
+    monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=ascii_only))
+    logs.start(None, "INFO")
+
+    logging.getLogger("twisted_signal.x").info("Gerät")
+
+    assert written.getvalue().endswith(b"x: Ger\\xe4t\n")
 
 
 def test_twist_logs_to_its_file_through_the_observer() -> None:

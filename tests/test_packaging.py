@@ -2,6 +2,7 @@
 
 import email
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -26,16 +27,19 @@ def pip(python: Path, *arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's files as a fresh clone has them, and nothing that was built before."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    copy = tmp_path_factory.mktemp("source")
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes((ROOT / name).read_bytes())
+    """The project's files, and nothing that was made of them before."""
+    made = (
+        ".git",
+        ".venv*",
+        ".*_cache",
+        ".hypothesis",
+        "build",
+        "dist",
+        "*.egg-info",
+        "__pycache__",
+    )
+    copy = tmp_path_factory.mktemp("source") / "vislam-signal"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*made))
     return copy
 
 

@@ -11,6 +11,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 from websockets.sync.client import ClientConnection, connect
 
+from twisted_signal.errors import SignalError
+from twisted_signal.messages import ClientMessage, ServerMessage
+
 PAGE = ROOT / "docs" / "protocol.md"
 EXAMPLES = re.findall(r"```signal\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 ACTIONS = {
@@ -96,8 +99,8 @@ def test_the_comparison_can_fail(shown: object, told: object, same: bool) -> Non
 
 
 def test_every_error_code_and_type_is_on_the_page() -> None:
-    from twisted_signal.errors import SignalError
-
     text = Path(PAGE).read_text(encoding="utf-8")
     for code in {error.code for error in SignalError.__subclasses__()}:
-        assert f"`{code}`" in text
+        assert f"| `{code}` |" in text
+    for message in (*ClientMessage.__args__, *ServerMessage.__args__):
+        assert f"`{message.__struct_config__.tag}`" in text

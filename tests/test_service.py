@@ -41,8 +41,8 @@ class Running:
     def __init__(self) -> None:
         self.stopped = 0
 
-    def callWhenRunning(self, action: Callable[[], Any]) -> None:
-        action()
+    def callWhenRunning(self, action: Callable[..., Any], *arguments: object) -> None:
+        action(*arguments)
 
     def callFromThread(self, action: Callable[..., Any], *arguments: object) -> None:
         action(*arguments)
@@ -53,11 +53,12 @@ class Running:
 
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.getsignal(number) for number in StopSignals.SIGNALS]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
-    for number, handler in zip(numbers, before, strict=True):
+    for number, handler in zip(StopSignals.SIGNALS, before, strict=True):
         signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def service(*endpoints: IStreamServerEndpoint, secure: bool = False) -> SignalService:
@@ -208,3 +209,15 @@ def test_a_signal_stops_the_reactor_once_and_is_logged(
 
     assert running.stopped == 1
     assert caplog.messages == [f"{number.name} received, stopping"]
+
+
+def test_a_signal_before_the_reactor_runs_waits_until_it_does() -> None:
+    running: Any = Running()
+    stop_signals = StopSignals(running)
+
+    stop_signals.privilegedStartService()
+    signal.raise_signal(signal.SIGTERM)
+    assert running.stopped == 0
+    stop_signals.startService()
+
+    assert running.stopped == 1

@@ -4,6 +4,7 @@ from plain import Party, party, plain, raw, registered
 from twisted_signal.errors import NotRegistered
 from twisted_signal.messages import (
     Answer,
+    Arrival,
     ClientReport,
     IceCandidate,
     Offer,
@@ -477,6 +478,82 @@ def test_what_waits_waits_on_where_several_could_be_meant(registry: Registry) ->
     third = party(registry)
     third.say(Register("pc3", "lab1", "pc"))
     assert [type(message) for message in third.hear()] == [Registered, RelayedOffer]
+
+
+def test_candidates_of_a_call_that_is_over_do_not_wait(registry: Registry) -> None:
+    phone = flat(registry)
+    phone.say(Offer(raw("v=0")))
+    registered(registry, "pc1").session.end()
+    phone.hear()
+
+    phone.say(IceCandidate(raw("late")))
+
+    assert phone.hear_error().code == "peer_not_found"
+    assert registered(registry, "pc2").hear() == []
+
+
+def test_a_new_offer_waits_with_its_candidates_when_a_call_is_over(registry: Registry) -> None:
+    phone = flat(registry)
+    phone.say(Offer(raw("v=0")))
+    registered(registry, "pc1").session.end()
+    phone.say(Offer(raw("v=1")))
+    phone.say(IceCandidate(raw("new")))
+    pc = party(registry)
+
+    pc.say(Register("pc2"))
+
+    assert [type(message) for message in pc.hear()] == [
+        Registered,
+        RelayedOffer,
+        RelayedIceCandidate,
+    ]
+
+
+@pytest.mark.parametrize("client_id", ["pc", "guessed"])
+def test_who_was_taken_for_the_app_is_told_again_once_it_registers(
+    registry: Registry, client_id: str
+) -> None:
+    phone = flat(registry)
+    phone.say(Offer(raw("v=0")))
+    pc = party(registry)
+    pc.say(Arrival("guessed", "default", "android"))
+    assert [type(message) for message in pc.hear()] == [Registered, RelayedOffer]
+
+    pc.say(Register(client_id))
+    pc.say(Register("again"))
+
+    assert [type(message) for message in pc.hear()] == [Registered, RelayedOffer, Registered]
+
+
+def test_who_goes_on_as_the_app_is_told_nothing_twice(registry: Registry) -> None:
+    phone = flat(registry)
+    phone.say(Offer(raw("v=0")))
+    second = party(registry)
+    second.say(Arrival("second", "default", "android"))
+    second.say(Answer(raw("v=1")))
+    second.hear()
+
+    second.say(Register("renamed", "default", "android"))
+
+    assert [type(message) for message in second.hear()] == [Registered]
+
+
+@pytest.mark.parametrize("room_id", ["default", "other"])
+def test_what_is_told_again_is_still_meant_for_the_one_who_hears_it(
+    registry: Registry, room_id: str
+) -> None:
+    phone = flat(registry)
+    phone.say(Offer(raw("v=0")))
+    pc = party(registry)
+    pc.say(Arrival("guessed", "default", "android"))
+    pc.hear()
+    phone.session.end()
+    flat(registry)
+    pc.hear()
+
+    pc.say(Register("pc", room_id))
+
+    assert [type(message) for message in pc.hear()] == [Registered]
 
 
 # The log

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -97,7 +98,7 @@ def test_a_log_level_may_be_in_any_case(level: str, started_logs: list[tuple[Any
 
 
 def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str]]) -> None:
-    runner = usage.Options()
+    runner = usage.Options()  # as twist's, which writes no pid file
     options = Options()
     options.parent = runner
 
@@ -129,6 +130,7 @@ WRONG = [
     (["--host", "no such host"], '--host must be an address of this machine, and "no such host"'),
     (["--host", "a" * 64 + ".example"], "--host must be an address"),
     (["--host", "."], "--host must be an address"),
+    (["--host", ""], '--host must be an address of this machine, and "" is none'),
     (
         ["--endpoint", "nonsense"],
         "--endpoint nonsense: Twisted cannot use it: Unknown endpoint type",
@@ -187,16 +189,22 @@ def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.Monkey
         parse()
 
 
+def test_a_pid_file_that_cannot_be_written_is_one_sentence() -> None:
+    runner = usage.Options()
+    runner["pidfile"] = "/nowhere/twistd.pid"
+    options = Options()
+    options.parent = runner
+
+    with pytest.raises(SystemExit, match=r"cannot write the pid file /nowhere/twistd\.pid"):
+        options.parseOptions([])
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         parse("--version")
 
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"vislam-signal {__version__}\n"
-
-
-def test_the_hook_of_twistd_is_there() -> None:
-    assert tap.makeService.__doc__ is not None
 
 
 def test_the_readme_names_every_option_and_its_default() -> None:
@@ -289,6 +297,16 @@ def test_a_signal_ends_the_server_with_status_0_and_a_goodbye(
 
 
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
+def test_a_signal_as_soon_as_the_server_says_that_it_listens_is_heeded(
+    runner: list[str], tmp_path: Path
+) -> None:
+    for _ in range(5):  # most signals met Python's own handler, before
+        with running(BIN / runner[0], *runner[1:], "--port", "0", cwd=tmp_path) as process:
+            process.wait_for("Listening on ")
+            assert process.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
 def test_every_line_of_the_log_has_the_form(runner: list[str], tmp_path: Path) -> None:
     with running(
         BIN / runner[0], *runner[1:], "--port", "0", "--log-level", "DEBUG", cwd=tmp_path
@@ -343,7 +361,16 @@ def exchange(url: str, **options: Any) -> str:
         return str(client.recv(timeout=PATIENCE))
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 def test_ipv6_works(tmp_path: Path) -> None:
     with server("--host", "::1", cwd=tmp_path) as started:
         assert started.url.startswith("ws://[::1]:")

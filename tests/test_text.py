@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_signal.text import QUOTED_LENGTH, printable, quoted
+from twisted_signal.text import QUOTED_LENGTH, printable, quoted, without_sdp
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,20 @@ def test_a_plain_name_stands_as_it_is(name: str) -> None:
 )
 def test_any_other_name_stands_in_quotes(name: str, shown: str) -> None:
     assert quoted(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no camera", "no camera"),
+        ("Failed to parse: v=0\r\no=- 1", "Failed to parse: …"),
+        ("a=candidate:1", "…"),
+        ("x\na=ice-pwd:secret", "x\n…"),
+        ("size=3", "size=3"),
+    ],
+)
+def test_a_text_is_shown_up_to_where_it_quotes_an_sdp(text: str, shown: str) -> None:
+    assert without_sdp(text) == shown
 
 
 def test_a_long_text_is_cut() -> None:

@@ -350,6 +350,41 @@ def test_silence_elsewhere_means_nothing(memory: Memory) -> None:
     assert pc.hear() == []
 
 
+def test_a_slow_readme_client_on_the_apps_path_gets_what_waited_in_its_own_dialect(
+    memory: Memory,
+) -> None:
+    phone = memory.open("/signaling?client_id=phone1")
+    phone.say(type="offer", sdp="v=0")
+    pc = memory.open("/signaling")
+    memory.clock.advance(SILENCE)
+    assert pc.hear() == [{"type": "offer", "sdp": "v=0"}]
+
+    pc.say(type="register", client_id="pc", client_type="pc")
+
+    registered, offer = pc.hear()
+    assert registered["peers"] == ["phone1"]
+    assert offer == {
+        "type": "offer",
+        "sender_id": "phone1",
+        "sdp": {"type": "offer", "sdp": "v=0"},
+    }
+
+
+def test_a_connection_that_is_closed_for_a_reason_is_logged_as_a_warning(
+    memory: Memory, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = memory.registered("a")
+    client.websocket.send_binary(b"")
+    client.flush()
+    client.websocket.receive_eof()
+    memory.open().protocol.close(1001, "Going down")
+
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [record.getMessage() for record in warnings] == [
+        'Closing the connection of a: 1003 "Send text frames with one JSON object each"'
+    ]
+
+
 @pytest.mark.parametrize(
     "first", [b'{"type":"register","client_id":"a","room_id":"other"}', b"nonsense"]
 )
@@ -441,6 +476,7 @@ def test_connections_and_disconnections_are_logged(
         "Connected: 192.0.2.7:40001, path /signaling",
         r'Disconnected: phone1, code 1000 "bye\u001b[2J"',
         "Connected: 192.0.2.7:40002, path /",
+        'Closing the connection of 192.0.2.7:40002: 1003 "Text, please"',
         'Disconnected: 192.0.2.7:40002, code 1003 "Text, please"',
         "Connected: 192.0.2.7:40003, path /",
         "Disconnected: 192.0.2.7:40003, code none",

@@ -1,6 +1,7 @@
 """Network addresses as people read them."""
 
 import socket
+from pathlib import Path
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
@@ -46,7 +47,8 @@ def urls(address: IAddress, secure: bool) -> list[str]:
     """
     scheme = "wss" if secure else "ws"
     if isinstance(address, UNIXAddress):
-        return [f"{scheme}+unix://{(address.name or b'').decode(errors='replace')}"]
+        path = Path((address.name or b"").decode(errors="replace")).absolute()
+        return [f"{scheme}+unix://{path}"]
     if not isinstance(address, IPv4Address | IPv6Address):
         return [f"{scheme}: {address}"]
     hosts: list[str | None] = [address.host]

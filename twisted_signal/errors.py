@@ -111,7 +111,7 @@ class NobodyThere(SignalError):
 
     def __init__(self, room_id: str) -> None:
         super().__init__(
-            f"Nobody else is in room {quoted(room_id)}. Wait for the peer and its offer."
+            f"Nobody else is in room {quoted(room_id)}. Wait for the peer's offer, or offer anew."
         )
 
 

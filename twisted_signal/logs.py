@@ -7,6 +7,7 @@ Autobahn's events come to it through `observer`, and one handler writes them all
 """
 
 import errno
+import io
 import logging
 import signal
 import sys
@@ -23,7 +24,7 @@ from twisted_signal.text import printable
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-_PACKAGE = __name__.partition(".")[0] + "."
+_PACKAGE = __name__.partition(".")[0]
 _LEVEL_OF_EVENT = {
     LogLevel.debug: logging.DEBUG,
     LogLevel.info: logging.INFO,
@@ -54,7 +55,7 @@ class LineFormatter(logging.Formatter):
 
 def module_name(logger_name: str) -> str:
     """Return what a line calls its source: our module, or the package it came from."""
-    if logger_name.startswith(_PACKAGE):
+    if logger_name.startswith(f"{_PACKAGE}."):
         return logger_name.rpartition(".")[2]
     return logger_name.partition(".")[0]
 
@@ -104,11 +105,13 @@ def start(runner: RunnerOptions | None, level: str) -> None:
     Raises:
         OSError: the log file cannot be opened.
     """
-    handler = _handler(runner) if runner is not None else logging.StreamHandler(sys.stdout)
+    handler = _handler(runner) if runner is not None else _stdout_handler()
     handler.setFormatter(LineFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
+    # What goes to Twisted's log must not come back from it: one of its observers writes to the
+    # root logger.
+    logger = logging.getLogger(_PACKAGE if isinstance(handler, TwistedHandler) else None)
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
     # A handler that fails (a full disk) would report it on stderr, which twistd logs in turn.
     logging.raiseExceptions = False
 
@@ -123,10 +126,16 @@ def _handler(runner: RunnerOptions) -> logging.Handler:
     runner["logger"] = f"{__name__}.{make_observer.__name__}"
     path = runner.get("logfile")
     if runner.get("nodaemon") and path in (None, "", "-"):
-        return logging.StreamHandler(sys.stdout)
+        return _stdout_handler()
     if path == "-":
         raise OSError(errno.ENOTTY, "a daemon has no stdout", "-")
     return logging.StreamHandler(_log_file(path or "twistd.log"))
+
+
+def _stdout_handler() -> logging.Handler:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name is no reason to lose a line
+    return logging.StreamHandler(sys.stdout)
 
 
 def _log_file(path: str) -> IO[str]:

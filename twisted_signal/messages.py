@@ -51,6 +51,10 @@ class Register(Struct, frozen=True, tag="register"):
     client_type: Name = "unknown"
 
 
+class Arrival(Register, frozen=True, tag="arrival"):
+    """A client that the server takes for one that cannot register. It may still register itself."""
+
+
 class Offer(Struct, frozen=True, tag="offer"):
     """An SDP offer (JSEP, RFC 8829) for a peer. `target_id` None: the server finds the peer."""
 

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from typing import Protocol
 
-from twisted_signal.backlog import Backlog
+from twisted_signal.backlog import Backlog, Waiting
 from twisted_signal.errors import IdTaken, PeerNotFound
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
 from twisted_signal.text import quoted
@@ -34,6 +34,8 @@ class Member:
         label: the id as it stands in log lines.
         last_partner: the id of the peer it last heard from or talked to, or None.
         backlog: what it said, to nobody in particular, while nobody was there.
+        handed_over: what it got of what others had waited to say, each with its sender, for as long
+            as it may still register itself; None if it has done so, or said anything else.
     """
 
     __slots__ = (
@@ -41,6 +43,7 @@ class Member:
         "client",
         "client_id",
         "client_type",
+        "handed_over",
         "label",
         "last_partner",
         "room",
@@ -54,6 +57,7 @@ class Member:
         self.label = quoted(client_id)
         self.last_partner: str | None = None
         self.backlog: Backlog | None = None
+        self.handed_over: list[tuple[Member, Waiting]] | None = None
 
     def peers(self) -> Iterator["Member"]:
         """Yield the other members of the room, in the order they joined."""

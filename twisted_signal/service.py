@@ -111,18 +111,30 @@ class StopSignals(Service):
     With Twisted's own handlers the process ends by the signal, which looks like a failure.
     """
 
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
         self._stopping = False
 
+    def privilegedStartService(self) -> None:
+        """Let signals wait from before the server says that it listens."""
+        super().privilegedStartService()
+        self._hold()
+
     def startService(self) -> None:
-        """Take the signals over as soon as Twisted has installed its handlers."""
+        """Let signals wait until Twisted has installed its handlers, and ours replaced them."""
         super().startService()
+        self._hold()
         self._reactor.callWhenRunning(self._install)
 
+    def _hold(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
+
     def _install(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self.SIGNALS:
             signal.signal(number, self._stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
 
     def _stop(self, number: int, _frame: object) -> None:
         self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
@@ -141,9 +153,9 @@ class SignalService(MultiService):
         super().__init__()
         self._reactor = reactor
         self.factory = factory
+        self.addService(StopSignals(reactor))
         for listener in listeners:
             self.addService(ListenerService(listener, factory))
-        self.addService(StopSignals(reactor))
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -15,6 +15,7 @@ from twisted_signal.errors import (
 )
 from twisted_signal.messages import (
     Answer,
+    Arrival,
     ClientMessage,
     ClientReport,
     Error,
@@ -27,7 +28,7 @@ from twisted_signal.messages import (
     Relay,
 )
 from twisted_signal.registry import Client, Member, Registry, Room
-from twisted_signal.text import quoted
+from twisted_signal.text import quoted, without_sdp
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Session:
             case Register():
                 self._register(message)
             case ClientReport():  # pragma: no branch - the union ends here, mypy holds that
-                log.warning("Reported by %s: %s", self.label, quoted(message.message))
+                log.warning("Reported by %s: %s", self.label, quoted(without_sdp(message.message)))
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
@@ -92,6 +93,7 @@ class Session:
         ):
             before.client_type = message.client_type
             self._confirm(before)
+            self._hand_over_again(before, before)
             return
         member = self._registry.join(
             self._client,
@@ -100,6 +102,8 @@ class Session:
             message.client_type,
             leaving=before,
         )
+        if isinstance(message, Arrival):
+            member.handed_over = []
         self.member = member
         self.label = member.label
         log.info(
@@ -116,6 +120,8 @@ class Session:
         for peer in list(member.peers()):
             self._hand_over(peer, member)
         self._hand_over_own_backlog(member)
+        if before is not None:
+            self._hand_over_again(before, member)
 
     def _confirm(self, member: Member) -> None:
         peers = [peer.client_id for peer in member.peers()]
@@ -131,13 +137,14 @@ class Session:
         member = self.member
         if member is None:
             raise NotRegistered(message.target_id)
+        member.handed_over = None
         if message.target_id is not None:
             self._pass_on(message, member, member.peer(message.target_id))
             return
         target = self._likely_target(member)
         if target is not None:
             self._pass_on(message, member, target)
-        elif isinstance(message, Answer):
+        elif isinstance(message, Answer) or _is_late(message, member):
             raise NobodyThere(member.room.room_id)
         else:
             self._keep(message, member)
@@ -192,6 +199,19 @@ class Session:
             waiting, sender.backlog = sender.backlog.take(), None
             for message in waiting:
                 self._pass_on(message, sender, target)
+                if target.handed_over is not None:
+                    target.handed_over.append((sender, message))
+
+    def _hand_over_again(self, before: Member, member: Member) -> None:
+        """Say again what was said to a client before it registered itself.
+
+        The server took it for the app, so it was told in a dialect that it does not speak.
+        """
+        if before.handed_over is not None:
+            handed_over, before.handed_over = before.handed_over, None
+            for sender, message in handed_over:
+                if member.room.members.get(sender.client_id) is sender:
+                    self._pass_on(message, sender, member)
 
     def _hand_over_own_backlog(self, member: Member) -> None:
         """Give what waits to whoever is in the room that its sender just moved to."""
@@ -203,3 +223,12 @@ class Session:
             return  # it waits on: the next peer that arrives gets it
         if target is not None:
             self._hand_over(member, target)
+
+
+def _is_late(message: Offer | IceCandidate, member: Member) -> bool:
+    """Tell whether a candidate belongs to a call that is over: its peer has left the room."""
+    return (
+        isinstance(message, IceCandidate)
+        and member.backlog is None
+        and member.last_partner is not None
+    )

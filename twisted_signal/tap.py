@@ -1,9 +1,11 @@
 """`twistd vislam-signal`: its options, checked and converted here once, and their service."""
 
 import ipaddress
+import os
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, cast
 
 from OpenSSL import crypto
@@ -37,7 +39,6 @@ class Options(usage.Options):
         max_message_size: the largest message that a client may send, in bytes; 0 for any.
     """
 
-    synopsis = "[options]"
     longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
 
     optParameters: ClassVar = [
@@ -60,11 +61,12 @@ class Options(usage.Options):
         self._endpoints: list[str] = []
 
     def opt_endpoint(self, description: str) -> None:
-        """Listen at a Twisted server endpoint, such as tcp6:8765 or
-        ssl:8766:privateKey=key.pem:certKey=cert.pem. May be given more than once, with or without
-        --host and --port.
-        """
+        """Listen at a Twisted endpoint, such as tcp6:8765; repeatable, with --port or instead."""
         self._endpoints.append(description)
+
+    def getSynopsis(self) -> str:
+        """Return how to use it; the options are the same in both ways."""
+        return "Usage: twistd -n vislam-signal [options], or: vislam-signal serve [options]"
 
     def opt_version(self) -> None:
         """Print the version and exit."""
@@ -95,8 +97,11 @@ class Options(usage.Options):
                 f" not {quoted(self['log-level'])}"
             )
         self.listeners = self._find_listeners()
+        runner = getattr(self, "parent", None)
+        if runner is not None:
+            _check_pid_file(runner.get("pidfile"))
         try:
-            logs.start(getattr(self, "parent", None), level)
+            logs.start(runner, level)
         except OSError as error:
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
@@ -106,7 +111,8 @@ class Options(usage.Options):
         listeners = []
         if not self._endpoints or (self["host"], self["port"]) != (None, None):
             port = DEFAULT_PORT if self["port"] is None else _number("--port", self["port"], 65535)
-            listeners.append(_tcp_listener(self["host"] or DEFAULT_HOST, port))
+            host = DEFAULT_HOST if self["host"] is None else self["host"]
+            listeners.append(_tcp_listener(host, port))
         return listeners + [_endpoint_listener(description) for description in self._endpoints]
 
 
@@ -121,6 +127,15 @@ def _reactor() -> Reactor:
     from twisted.internet import reactor  # not before the options of twistd have chosen one
 
     return cast("Reactor", reactor)
+
+
+def _check_pid_file(path: str | None) -> None:
+    """Raise UsageError where twistd could not write its pid file, over which it would stumble."""
+    if path and not os.access(Path(path).absolute().parent, os.W_OK):
+        raise usage.UsageError(
+            f"cannot write the pid file {path} here: --pidfile=FILE before vislam-signal names"
+            " another place, --pidfile= none"
+        )
 
 
 def _number(option: str, text: str, largest: int) -> int:
@@ -144,7 +159,8 @@ def _ip_address(host: str) -> str:
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        # An empty name would stand for this machine.
+        found = socket.getaddrinfo(host or ".", None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise usage.UsageError(
             f"--host must be an address of this machine, and {quoted(host)} is none"

@@ -5,6 +5,8 @@ import re
 
 _PLAIN_NAME = re.compile(r"[\w.:@+/-]+")
 
+_SDP_LINE = re.compile(r"\b[a-z]=")
+
 QUOTED_LENGTH = 160
 """How many characters `quoted` shows of a longer text."""
 
@@ -23,6 +25,12 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape", "surrogatepass").decode("ascii")
         for character in text
     )
+
+
+def without_sdp(text: str) -> str:
+    """Return a text up to where it begins to quote an SDP (RFC 8866): its contents are private."""
+    sdp = _SDP_LINE.search(text)
+    return text if sdp is None else text[: sdp.start()] + "…"
 
 
 def quoted(text: str) -> str:

@@ -22,7 +22,7 @@ from twisted_signal.addresses import peer_text
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
-from twisted_signal.messages import Register, ServerMessage
+from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
 from twisted_signal.text import quoted
@@ -40,6 +40,7 @@ MAX_MESSAGE_SIZE = 64 * 1024
 
 TEXT_FRAME = 1
 # Close codes, RFC 6455, section 7.4.1.
+NORMAL = 1000
 GOING_AWAY = 1001
 UNSUPPORTED_DATA = 1003
 INTERNAL_ERROR = 1011
@@ -108,6 +109,9 @@ class SignalProtocol(WebSocketServerProtocol):
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
+        if code not in (None, NORMAL, GOING_AWAY) and not isReply:
+            said = quoted((reasonUtf8 or b"").decode("utf-8"))
+            log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
         self._session.end()
         self._start_timer(CLOSE_TIMEOUT, self.transport.abortConnection)
 
@@ -150,7 +154,7 @@ class SignalProtocol(WebSocketServerProtocol):
         elif self.state == self.STATE_CONNECTING:
             self.transport.abortConnection()
 
-    def _arrive(self, arrival: Callable[[], Register | None]) -> None:
+    def _arrive(self, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
         session = self._session
         assert session is not None, "the connection is open"

@@ -17,6 +17,7 @@ from twisted_signal.dialects.base import OpeningRequest, decode_json, invalid_na
 from twisted_signal.errors import InvalidMessage, SignalError
 from twisted_signal.messages import (
     Answer,
+    Arrival,
     ClientMessage,
     ClientReport,
     Error,
@@ -134,14 +135,14 @@ class AndroidDialect:
         self._connect_time_ns: int | None = None  # of a `connect` that is not answered yet
         self._session_id = f"sess_{secrets.token_hex(8)}"
 
-    def arrival(self) -> Register:
+    def arrival(self) -> Arrival:
         """Return what the client would register as, had it a word for that.
 
         Raises:
             InvalidMessage: a name in the URL's query is none.
         """
         names = self._names()
-        return Register(names.client_id, names.room, names.client_type)
+        return Arrival(names.client_id, names.room, names.client_type)
 
     def decode(self, data: bytes, now_ns: int) -> ClientMessage:
         """See Dialect."""
@@ -157,9 +158,9 @@ class AndroidDialect:
                 self._spells_candidate = True
                 return _candidate(candidate, None, None)
             case Connect() as message:
+                names = self._names()
                 self._spells_candidate = True
                 self._connect_time_ns = now_ns
-                names = self._names()
                 return Register(
                     message.client_id or names.client_id,
                     names.room,
@@ -178,6 +179,7 @@ class AndroidDialect:
             case RelayedIceCandidate(candidate=candidate):
                 return self._encode_candidate(candidate)
             case Error(message=text):
+                self._connect_time_ns = None  # a `connect` that was refused is answered by this
                 return _encoder.encode(FlatError(text))
             case Registered():
                 return self._answer_connect()

@@ -60,6 +60,10 @@ _string_decoder = msgspec.json.Decoder(str)
 _raw_decoder = msgspec.json.Decoder(Raw)
 _COMPLAINT = re.compile(r"(?P<complaint>.*) - at `\$\.(?P<field>\w+)[^`]*`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`")
+# msgspec takes no half of a surrogate pair, which JSON allows and UTF-8 does not, and says of it
+# what it says of a message that ends too early.
+_TRUNCATED = "Input data was truncated"
+_HALF_PAIR = r"it ends too early, or a string in it has half of a surrogate pair, such as \ud800"
 _NAME_FIELDS = ("client_id", "room_id", "client_type")
 
 
@@ -118,7 +122,7 @@ def _parse(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     except RecursionError:
         raise InvalidJson("it is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidJson(str(error)) from None
+        raise InvalidJson(_HALF_PAIR if str(error) == _TRUNCATED else str(error)) from None
 
 
 def _refusal(complaint: str, head: Head, known_types: tuple[str, ...]) -> SignalError:
@@ -137,4 +141,5 @@ def _refusal(complaint: str, head: Head, known_types: tuple[str, ...]) -> Signal
 def _field_and_reason(complaint: str) -> tuple[str, str]:
     """Return which field a decoder complains of, and what it says of it."""
     place = _COMPLAINT.fullmatch(complaint)
-    return (place["field"], place["complaint"]) if place is not None else ("message", complaint)
+    reason, field = place.groups() if place is not None else (complaint, "message")
+    return field, reason.replace(" | null", "")

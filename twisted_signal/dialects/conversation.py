@@ -12,7 +12,7 @@ from twisted_signal.dialects import android
 from twisted_signal.dialects.android import AndroidDialect
 from twisted_signal.dialects.base import Dialect, OpeningRequest, as_text, read_head
 from twisted_signal.dialects.readme import ReadmeDialect
-from twisted_signal.messages import ClientMessage, Register, ServerMessage
+from twisted_signal.messages import Arrival, ClientMessage, Register, ServerMessage
 
 APP_PATH = "/signaling"
 
@@ -31,7 +31,7 @@ class Conversation:
         self._dialect = README
         self._flat: AndroidDialect | None = None  # the same as _dialect, for a flat client
 
-    def opened(self) -> Register | None:
+    def opened(self) -> Arrival | None:
         """The connection is open: return what it registers as, if that is known.
 
         Raises:
@@ -47,7 +47,7 @@ class Conversation:
         """Whether a client that goes on saying nothing is the app."""
         return self._request.path == APP_PATH and not self._decided and self._flat is None
 
-    def silent(self) -> Register:
+    def silent(self) -> Arrival:
         """The client has said nothing so far, and `silence_tells`: return what it registers as.
 
         Raises:
