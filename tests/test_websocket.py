@@ -151,6 +151,18 @@ def test_a_mistake_of_the_server_closes_with_1011_and_is_logged(
     assert [message["type"] for message in bystander.hear()] == ["peer_joined", "peer_left"]
 
 
+def test_a_mistake_of_the_server_on_arrival_closes_with_1011_too(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twisted_signal.session.Session.handle", lambda *_: 1 / 0)
+
+    client = memory.connect()
+
+    client.request("/signaling?room=lab1")
+
+    assert client.close_code == 1011
+
+
 # Closing
 
 

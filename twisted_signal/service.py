@@ -32,15 +32,12 @@ class CannotStart(SystemExit, Exception):
     """The server cannot listen where it was told to.
 
     An Exception, so that twistd tidies up after it and tells its parent process; a SystemExit, so
-    that the interpreter ends with status 1 and without a traceback. The sentence goes to the real
-    stderr from here, as twistd has put its log in the place of sys.stderr.
+    that the interpreter ends with status 1 and without a traceback.
     """
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.code = 1
-        if sys.__stderr__ is not None:
-            sys.__stderr__.write(f"vislam-signal: {sentence}\n")
 
 
 class Listener(NamedTuple):
@@ -81,6 +78,7 @@ class ListenerService(Service):
         listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
         self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
+            _tell_operator(self._failure)
             raise CannotStart(self._failure)
 
     def startService(self) -> None:
@@ -163,6 +161,12 @@ class SignalService(MultiService):
         yield super().stopService()
         gone = self.factory.close_all(GOING_AWAY, "The server is going down")
         yield gone.addTimeout(STOP_TIMEOUT, self._reactor, onTimeoutCancel=lambda *_: None)
+
+
+def _tell_operator(sentence: str) -> None:
+    """Write a line to the real stderr: twistd has put its log in the place of sys.stderr."""
+    if sys.__stderr__ is not None:
+        sys.__stderr__.write(f"vislam-signal: {sentence}\n")
 
 
 def _reason(failure: Failure) -> str:

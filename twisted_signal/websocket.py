@@ -7,7 +7,7 @@ connection here needs at most one timer at a time.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.util import encode_truncate
@@ -22,7 +22,7 @@ from twisted_signal.addresses import peer_text
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
-from twisted_signal.messages import Arrival, ServerMessage
+from twisted_signal.messages import Arrival, ClientMessage, ServerMessage
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
 from twisted_signal.text import quoted
@@ -74,10 +74,10 @@ class SignalProtocol(WebSocketServerProtocol):
         """The WebSocket is open."""
         self._stop_timer()
         log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
-        self._session = Session(self, self.factory.registry, self.address)
-        self._arrive(self._conversation.opened)
+        self._session = session = Session(self, self.factory.registry, self.address)
+        self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
-            self._start_timer(SILENCE, self._silent)
+            self._start_timer(SILENCE, self._arrive, session, self._conversation.silent)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A whole message came in."""
@@ -88,17 +88,13 @@ class SignalProtocol(WebSocketServerProtocol):
         if isBinary:
             self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
-        try:
-            for message in self._conversation.decode(
-                payload, self.factory.now_ns(), session.member is not None
-            ):
-                session.handle(message)
-        except SignalError as error:
-            session.refuse(error)
-        except Exception:
-            # A mistake of ours is no reason to leave the client without a word, nor to hide it.
-            log.exception("A message from %s could not be handled", session.label)
-            self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+        self._handle(
+            session,
+            self._conversation.decode,
+            payload,
+            self.factory.now_ns(),
+            session.member is not None,
+        )
 
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
@@ -154,29 +150,31 @@ class SignalProtocol(WebSocketServerProtocol):
         elif self.state == self.STATE_CONNECTING:
             self.transport.abortConnection()
 
-    def _arrive(self, arrival: Callable[[], Arrival | None]) -> None:
+    def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
-        session = self._session
-        assert session is not None, "the connection is open"
+        self._handle(session, lambda: filter(None, [arrival()]))
+
+    def _handle(
+        self, session: Session, read: Callable[..., Iterable[ClientMessage]], *arguments: object
+    ) -> None:
+        """Do what the messages ask for that `read` makes of its arguments."""
         try:
-            message = arrival()
-            if message is not None:
+            for message in read(*arguments):
                 session.handle(message)
         except SignalError as error:
             session.refuse(error)
-
-    def _silent(self) -> None:
-        self._timer = None
-        self._arrive(self._conversation.silent)
+        except Exception:
+            # A mistake of ours is no reason to leave the client without a word, nor to hide it.
+            log.exception("A message from %s could not be handled", session.label)
+            self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _handshake_overdue(self) -> None:
-        self._timer = None
         log.info("No WebSocket handshake from %s in %g s", self.address, HANDSHAKE_TIMEOUT)
         self.transport.abortConnection()
 
-    def _start_timer(self, seconds: float, action: Callable[[], None]) -> None:
+    def _start_timer(self, seconds: float, action: Callable[..., None], *arguments: object) -> None:
         self._stop_timer()
-        self._timer = self.factory.reactor.callLater(seconds, action)
+        self._timer = self.factory.reactor.callLater(seconds, action, *arguments)
 
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():

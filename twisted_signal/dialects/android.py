@@ -13,7 +13,13 @@ import secrets
 import msgspec
 from msgspec import Raw, Struct, field
 
-from twisted_signal.dialects.base import OpeningRequest, decode_json, invalid_name, is_text
+from twisted_signal.dialects.base import (
+    OpeningRequest,
+    decode_json,
+    invalid_name,
+    is_text,
+    type_names,
+)
 from twisted_signal.errors import InvalidMessage, SignalError
 from twisted_signal.messages import (
     Answer,
@@ -53,14 +59,6 @@ class FlatAnswer(Struct, tag="answer"):
     """`sdp`: the SDP text, a JSON string."""
 
     sdp: Raw
-
-
-class FlatIceCandidate(Struct, tag="ice_candidate"):
-    """`candidate`: the candidate's text, a JSON string. The app sends all three fields."""
-
-    candidate: Raw
-    sdp_mid: str | None = field(default=None, name="sdpMid")
-    sdp_m_line_index: int | None = field(default=None, name="sdpMLineIndex")
 
 
 class FlatCandidate(Struct, tag="candidate"):
@@ -110,7 +108,11 @@ class IceCandidateInit(Struct):
     sdp_m_line_index: int | None = field(default=None, name="sdpMLineIndex")
 
 
-FlatMessage = FlatOffer | FlatAnswer | FlatIceCandidate | FlatCandidate | Connect | FlatError
+class FlatIceCandidate(IceCandidateInit, tag="ice_candidate"):
+    """A candidate as the app spells it: all of the init's fields, in the message itself."""
+
+
+FlatMessage = FlatOffer | FlatAnswer | FlatIceCandidate | FlatError | Connect | FlatCandidate
 
 _decoder: msgspec.json.Decoder[FlatMessage] = msgspec.json.Decoder(FlatMessage)
 _encoder = msgspec.json.Encoder()
@@ -122,7 +124,7 @@ _candidate_decoder: msgspec.json.Decoder[IceCandidateInit | None] = msgspec.json
 END_OF_CANDIDATES = Raw(b'""')
 # The names that implementations give to media sections are their numbers.
 _NUMBERED_MIDS = frozenset(str(number) for number in range(32))
-_TYPES = ("offer", "answer", "ice_candidate", "error", "connect", "candidate")
+_TYPES = type_names(FlatMessage)
 
 
 class AndroidDialect:
@@ -136,11 +138,7 @@ class AndroidDialect:
         self._session_id = f"sess_{secrets.token_hex(8)}"
 
     def arrival(self) -> Arrival:
-        """Return what the client would register as, had it a word for that.
-
-        Raises:
-            InvalidMessage: a name in the URL's query is none.
-        """
+        """See Dialect."""
         names = self._names()
         return Arrival(names.client_id, names.room, names.client_type)
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
 from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError, UnknownType
-from twisted_signal.messages import NAME_RULE, ClientMessage, ServerMessage
+from twisted_signal.messages import NAME_RULE, Arrival, ClientMessage, ServerMessage
 
 T = TypeVar("T")
 
@@ -28,6 +28,13 @@ class OpeningRequest(NamedTuple):
 
 class Dialect(Protocol):
     """The bytes of one client as messages, and messages as bytes for it."""
+
+    def arrival(self) -> Arrival | None:
+        """Return what a client of this dialect enters a room as, or None if it registers itself.
+
+        Raises:
+            InvalidMessage: a name in the URL's query is none.
+        """
 
     def decode(self, data: bytes, now_ns: int) -> ClientMessage:
         """Return the message in a text frame.
@@ -65,6 +72,11 @@ _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`")
 _TRUNCATED = "Input data was truncated"
 _HALF_PAIR = r"it ends too early, or a string in it has half of a surrogate pair, such as \ud800"
 _NAME_FIELDS = ("client_id", "room_id", "client_type")
+
+
+def type_names(union: object) -> tuple[str, ...]:
+    """Return the `type` that each struct of a union has on the wire, in their order."""
+    return tuple(struct.__struct_config__.tag for struct in get_args(union))
 
 
 def decode_json(decoder: msgspec.json.Decoder[T], data: bytes, known_types: tuple[str, ...]) -> T:

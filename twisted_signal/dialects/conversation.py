@@ -22,14 +22,13 @@ README: Final[Dialect] = ReadmeDialect()
 class Conversation:
     """What one connection says and is told, whatever the dialect."""
 
-    __slots__ = ("_decided", "_dialect", "_flat", "_request")
+    __slots__ = ("_decided", "_dialect", "_request")
 
     def __init__(self, request: OpeningRequest) -> None:
         """`request`: the opening handshake."""
         self._request = request
         self._decided = False  # by the first message that was understood
         self._dialect = README
-        self._flat: AndroidDialect | None = None  # the same as _dialect, for a flat client
 
     def opened(self) -> Arrival | None:
         """The connection is open: return what it registers as, if that is known.
@@ -45,7 +44,7 @@ class Conversation:
     @property
     def silence_tells(self) -> bool:
         """Whether a client that goes on saying nothing is the app."""
-        return self._request.path == APP_PATH and not self._decided and self._flat is None
+        return self._request.path == APP_PATH and not self._decided and self._dialect is README
 
     def silent(self) -> Arrival:
         """The client has said nothing so far, and `silence_tells`: return what it registers as.
@@ -69,8 +68,10 @@ class Conversation:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)
         self._decided = True
-        if self._flat is not None and not registered and not isinstance(message, Register):
-            return (self._flat.arrival(), message)
+        if not registered and not isinstance(message, Register):
+            arrival = self._dialect.arrival()
+            if arrival is not None:
+                return (arrival, message)
         return (message,)
 
     def encode(self, message: ServerMessage) -> bytes | None:
@@ -80,10 +81,10 @@ class Conversation:
     def _choose(self, data: bytes) -> None:
         head = read_head(data)
         if as_text(head.type) == "register":
-            self._dialect, self._flat = README, None
-        elif self._flat is None and not len(head.target_id) and android.recognises(data):
+            self._dialect = README
+        elif self._dialect is README and not len(head.target_id) and android.recognises(data):
             self._speak_flat()
 
     def _speak_flat(self) -> AndroidDialect:
-        self._dialect = self._flat = AndroidDialect(self._request)
-        return self._flat
+        self._dialect = dialect = AndroidDialect(self._request)
+        return dialect

@@ -2,26 +2,22 @@
 
 import msgspec
 
-from twisted_signal.dialects.base import decode_json
+from twisted_signal.dialects.base import decode_json, type_names
 from twisted_signal.errors import InvalidMessage
-from twisted_signal.messages import (
-    Answer,
-    ClientMessage,
-    IceCandidate,
-    Offer,
-    Register,
-    ServerMessage,
-)
+from twisted_signal.messages import ClientMessage, Register, Relay, ServerMessage
 
-_decoder: msgspec.json.Decoder[Register | Offer | Answer | IceCandidate] = msgspec.json.Decoder(
-    Register | Offer | Answer | IceCandidate
-)
+ReadmeMessage = Register | Relay
+
+_decoder: msgspec.json.Decoder[ReadmeMessage] = msgspec.json.Decoder(ReadmeMessage)
 _encoder = msgspec.json.Encoder()
-_TYPES = ("register", "offer", "answer", "ice_candidate")
+_TYPES = type_names(ReadmeMessage)
 
 
 class ReadmeDialect:
     """Implements Dialect. It has no state: one serves all connections."""
+
+    def arrival(self) -> None:
+        """See Dialect."""
 
     def decode(self, data: bytes, now_ns: int) -> ClientMessage:
         """See Dialect."""
