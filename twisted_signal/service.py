@@ -1,12 +1,14 @@
 """The running server: where it listens, how it starts and how it stops."""
 
 import logging
+import select
 import signal
 import sys
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from twisted.application.service import MultiService, Service
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -19,6 +21,7 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 
 from twisted_signal.addresses import urls
+from twisted_signal.poller import Poller
 from twisted_signal.text import quoted
 from twisted_signal.websocket import GOING_AWAY, SignalFactory
 
@@ -61,8 +64,12 @@ class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
 class ListenerService(Service):
     """Listens at one place."""
 
-    def __init__(self, listener: Listener, factory: SignalFactory) -> None:
+    def __init__(
+        self, listener: Listener, factory: SignalFactory, poller: Poller | None = None
+    ) -> None:
+        """`poller`: serves the connections, where the system has it."""
         self._listener = listener
+        self._poller = poller
         self._factory = factory
         self._listening: Deferred[None] | None = None
         self._failure: str | None = None
@@ -99,6 +106,8 @@ class ListenerService(Service):
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
+        if self._poller is not None and isinstance(port, FileDescriptor):
+            self._poller.adopt(port)
         for url in urls(port.getHost(), self._listener.secure):
             log.info("Listening on %s", url)
 
@@ -152,8 +161,9 @@ class SignalService(MultiService):
         self._reactor = reactor
         self.factory = factory
         self.addService(StopSignals(reactor))
+        poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
         for listener in listeners:
-            self.addService(ListenerService(listener, factory))
+            self.addService(ListenerService(listener, factory, poller))
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -9,19 +9,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import __version__
-from twisted_signal.addresses import peer_text
+from twisted_signal.channel import MAX_BUFFER, Channel, ChannelFactory
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
+from twisted_signal.frames import TEXT, frame
 from twisted_signal.messages import Arrival, ClientMessage, ServerMessage
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
@@ -38,7 +38,6 @@ CLOSE_TIMEOUT = 5.0
 MAX_MESSAGE_SIZE = 64 * 1024
 """The largest message that a client may send, in bytes."""
 
-TEXT_FRAME = 1
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
 GOING_AWAY = 1001
@@ -46,23 +45,17 @@ UNSUPPORTED_DATA = 1003
 INTERNAL_ERROR = 1011
 
 
-class SignalProtocol(WebSocketServerProtocol):
+class SignalProtocol(Channel):
     """One client's connection. Implements `registry.Client`."""
 
     factory: "SignalFactory"
-    transport: ITCPTransport  # or one for a local socket, which has most of it
+    _session: Session | None = None
+    _timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
         super().connectionMade()
-        self.address = peer_text(self.transport.getPeer())
-        self._session: Session | None = None
-        # Autobahn's own attempt fails unseen. With Nagle's algorithm on, a message that follows
-        # another waits 40 ms for the client's delayed ACK.
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
         self.factory.connected(self)
-        self._timer: IDelayedCall | None = None
         self._start_timer(HANDSHAKE_TIMEOUT, self._handshake_overdue)
 
     def onConnect(self, request: ConnectionRequest) -> None:
@@ -140,7 +133,7 @@ class SignalProtocol(WebSocketServerProtocol):
         if payload is not None:
             # Not sendMessage: that holds what is sent to the size limit of what is received, and
             # a relayed message may be a little longer than it came.
-            self.sendFrame(opcode=TEXT_FRAME, payload=payload)
+            self.sendData(frame(TEXT, payload))
 
     def close(self, code: int, reason: str) -> None:
         """See `registry.Client`."""
@@ -182,7 +175,7 @@ class SignalProtocol(WebSocketServerProtocol):
         self._timer = None
 
 
-class SignalFactory(WebSocketServerFactory):
+class SignalFactory(ChannelFactory):
     """Makes a protocol for each connection; holds the rooms and what all connections share."""
 
     protocol = SignalProtocol  # type: ignore[assignment] # as Autobahn's own factory does
@@ -194,6 +187,7 @@ class SignalFactory(WebSocketServerFactory):
         registry: Registry | None = None,
         max_message_size: int = MAX_MESSAGE_SIZE,
         now_ns: Callable[[], int] = time.time_ns,
+        max_buffer: int = MAX_BUFFER,
     ) -> None:
         """
         Args:
@@ -201,8 +195,10 @@ class SignalFactory(WebSocketServerFactory):
             registry: the rooms; new ones by default.
             max_message_size: the largest message that a client may send, in bytes; 0 for any.
             now_ns: the wall clock, in nanoseconds since 1970.
+            max_buffer: the most that may wait for one client that does not read, in bytes; 0 for
+                any.
         """
-        super().__init__(reactor=reactor, server=f"vislam-signal/{__version__}")
+        super().__init__(reactor, f"vislam-signal/{__version__}", max_buffer)
         self.registry = registry or Registry()
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()

@@ -1,0 +1,158 @@
+"""The ordinary frames of RFC 6455, section 5, split from a stream in one go.
+
+Ordinary is what a client in its right mind sends all day: masked text frames, whole or in
+fragments, pings and pongs. Whatever else there is (close and binary frames, reserved bits, lengths
+that are too large or written the long way, text that is no UTF-8) is left for Autobahn, which knows
+what to say to it.
+"""
+
+from codecs import getincrementaldecoder
+from typing import NamedTuple
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - where there is no wheel for the machine
+    from websockets.utils import apply_mask
+
+# The first byte of a frame: FIN, no reserved bit, opcode.
+TEXT = 0x81
+TEXT_BEGINS = 0x01
+TEXT_GOES_ON = 0x00
+TEXT_ENDS = 0x80
+PING = 0x89
+PONG = 0x8A
+
+_ORDINARY = frozenset((TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG))
+_MAX_CONTROL_SIZE = 125
+_MAX_SIZE = 2**63 - 1
+# The second byte: masked, with the length in it, in two more bytes, or in eight.
+_MASKED = 0x80
+_MASKED_16 = 0xFE
+_MASKED_64 = 0xFF
+
+_utf8_decoder = getincrementaldecoder("utf-8")
+
+
+class Split(NamedTuple):
+    """What `split` found.
+
+    Attributes:
+        frames: for each whole ordinary frame its first byte, its payload unmasked, and the place
+            where it begins.
+        end: the place where they end.
+        missing: how many bytes the frame that begins at `end` has in all, as far as that is known,
+            if it is ordinary so far and not all there; 0 if it is not ordinary.
+    """
+
+    frames: list[tuple[int, bytes, int]]
+    end: int
+    missing: int
+
+
+def split(data: bytes, max_size: int) -> Split:
+    """Split off the ordinary frames at the beginning of what a client sent.
+
+    Args:
+        data: it begins with a frame.
+        max_size: the largest payload that is ordinary, in bytes; 0 for any.
+    """
+    frames: list[tuple[int, bytes, int]] = []
+    size = len(data)
+    limit = max_size or _MAX_SIZE
+    end = 0
+    while True:
+        if size - end < 2:
+            return Split(frames, end, 2)
+        first = data[end]
+        second = data[end + 1]
+        if first not in _ORDINARY or second < _MASKED:
+            return Split(frames, end, 0)
+        if second < _MASKED_16:
+            length = second - _MASKED
+            body = end + 6
+        elif first > TEXT:
+            return Split(frames, end, 0)  # a control frame is short (RFC 6455, section 5.5)
+        elif second == _MASKED_16:
+            body = end + 8
+            if size < body:
+                return Split(frames, end, 8)
+            length = data[end + 2] << 8 | data[end + 3]
+            if length <= _MAX_CONTROL_SIZE:
+                return Split(frames, end, 0)
+        else:
+            body = end + 14
+            if size < body:
+                return Split(frames, end, 14)
+            length = int.from_bytes(data[end + 2 : end + 10], "big")
+            if length <= 0xFFFF:
+                return Split(frames, end, 0)
+        if length > limit:
+            return Split(frames, end, 0)
+        stop = body + length
+        if stop > size:
+            return Split(frames, end, stop - end)
+        payload = apply_mask(data[body:stop], data[body - 4 : body])
+        if first == TEXT and not is_utf8(payload):
+            return Split(frames, end, 0)
+        frames.append((first, payload, end))
+        end = stop
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Tell whether a text may be sent as it is (RFC 6455, section 8.1)."""
+    if payload.isascii():
+        return True
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def frame(first_byte: int, payload: bytes) -> bytes:
+    """Return a frame as a server sends it, unmasked."""
+    size = len(payload)
+    if size <= _MAX_CONTROL_SIZE:
+        return b"%c%c%b" % (first_byte, size, payload)
+    if size <= 0xFFFF:
+        return b"%c\x7e%b%b" % (first_byte, size.to_bytes(2, "big"), payload)
+    return b"%c\x7f%b%b" % (first_byte, size.to_bytes(8, "big"), payload)
+
+
+class FragmentTrain:
+    """A text message that comes in fragments (RFC 6455, section 5.4). `size`: so far, in bytes."""
+
+    __slots__ = ("_decoder", "_parts", "size")
+
+    def __init__(self) -> None:
+        self._decoder = _utf8_decoder()
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, payload: bytes, is_last: bool) -> bool:
+        """Take a fragment. Returns False, and does not take it, if the text is no UTF-8 with it."""
+        try:
+            self._decoder.decode(payload, is_last)
+        except UnicodeDecodeError:
+            return False
+        if payload:  # empty ones are allowed, and must not add up
+            self._parts.append(payload)
+            self.size += len(payload)
+        return True
+
+    def message(self) -> bytes:
+        """Return the whole text."""
+        return b"".join(self._parts)
+
+    def as_one_fragment(self) -> bytes:
+        """Return what has come so far as one masked fragment, as a client could have sent it."""
+        unmasked = frame(TEXT_BEGINS, self.message())
+        head = len(unmasked) - self.size
+        key_of_zeros = bytes(4)
+        return b"%c%c%b%b%b" % (
+            unmasked[0],
+            unmasked[1] | _MASKED,
+            unmasked[2:head],
+            key_of_zeros,
+            unmasked[head:],
+        )

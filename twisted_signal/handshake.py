@@ -1,0 +1,98 @@
+"""The ordinary opening handshake (RFC 6455, section 4.2), answered without detours.
+
+Ordinary is what browsers and client libraries send. A request that is odd in any way, wrong or just
+rare, is left for Autobahn, which answers it in full.
+"""
+
+import re
+from base64 import b64encode
+from hashlib import sha1
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+END = b"\r\n\r\n"
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+
+# No fragment, no parameters (`;`), no second slash at the beginning, which would begin a host.
+_REQUEST_LINE = re.compile(r"GET (/(?:[^\s/;#?][^\s;#?]*)?)(?:\?([^\s#]*))? HTTP/1\.1")
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?")
+_ORIGIN = re.compile(r"null|https?://[\w.-]+(?::\d{1,5})?")
+# An extension that is offered may be declined without a look at its parameters, if they are sound:
+# permessage-deflate's (RFC 7692, section 7.1).
+_EXTENSIONS = re.compile(
+    r"permessage-deflate(?: ?; ?(?:client_max_window_bits|client_no_context_takeover))*"
+)
+_NAME = re.compile(r"[\w-]+")
+_REQUIRED = ("host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version")
+
+
+class Request(NamedTuple):
+    """An opening handshake that can be accepted as it is.
+
+    Attributes:
+        path: the path of the request target, as it was written.
+        params: the query's parameters, each with all of its values.
+        headers: by name in lower case.
+        end: the place in the data where the request ends.
+    """
+
+    path: str
+    params: dict[str, list[str]]
+    headers: dict[str, str]
+    end: int
+
+    @property
+    def accept(self) -> bytes:
+        """The value of Sec-WebSocket-Accept."""
+        key = self.headers["sec-websocket-key"].encode("ascii")
+        return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
+
+
+def read(data: bytes) -> Request | None:
+    """Return the request that the data begins with, or None if it is not an ordinary one."""
+    end = data.find(END)
+    if end < 0 or not data.isascii():
+        return None
+    first_line, *lines = data[:end].decode("ascii").split("\r\n")
+    target = _REQUEST_LINE.fullmatch(first_line)
+    if target is None:
+        return None
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        name = name.lower()
+        if not colon or name in headers or _NAME.fullmatch(name) is None:
+            return None
+        headers[name] = value.strip()
+    if not _is_ordinary(headers):
+        return None
+    path, query = target.groups()
+    return Request(path, parse_qs(query) if query else {}, headers, end + len(END))
+
+
+def response(request: Request, server: str) -> bytes:
+    """Return the answer that accepts a request. `server`: for the header of that name."""
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Server: %b\r\n"
+        b"Upgrade: WebSocket\r\n"
+        b"Connection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n\r\n"
+    ) % (server.encode("ascii"), request.accept)
+
+
+def _is_ordinary(headers: dict[str, str]) -> bool:
+    if not all(name in headers for name in _REQUIRED) or "sec-websocket-protocol" in headers:
+        return False
+    connection = headers["connection"].lower()
+    return (
+        headers["upgrade"].lower() == "websocket"
+        and (connection == "upgrade" or "upgrade" in connection.replace(" ", "").split(","))
+        and headers["sec-websocket-version"] == "13"
+        and _KEY.fullmatch(headers["sec-websocket-key"]) is not None
+        and _HOST.fullmatch(headers["host"]) is not None
+        and _ORIGIN.fullmatch(headers.get("origin", "null")) is not None
+        and _EXTENSIONS.fullmatch(headers.get("sec-websocket-extensions", "permessage-deflate"))
+        is not None
+    )

@@ -1,0 +1,180 @@
+"""One readiness event for the reactor in the place of one for each connection.
+
+Twisted sets up a logging context for each event of each connection, which nobody here looks at and
+which costs more than the read. An epoll instance is itself something that can be polled: all
+connections stand in one of ours, the reactor sees that one, and what is read between two turns of
+the reactor is answered together.
+"""
+
+import logging
+import select
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone, ConnectionFdescWentAway, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IReactorFDSet, IReadDescriptor
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_signal.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+MAX_EVENTS = 256
+"""How many connections are served before the reactor's timers and other events have their turn."""
+
+_READ = select.EPOLLIN
+_WRITE = select.EPOLLOUT
+_GONE = select.EPOLLHUP | select.EPOLLERR
+
+_DONE_FAILURE = Failure(ConnectionDone())
+_LOST_FAILURE = Failure(ConnectionLost())
+
+
+@implementer(IReactorFDSet, IReadDescriptor)
+class Poller:
+    """Implements the part of a reactor that sockets need, on an epoll instance of its own."""
+
+    def __init__(self, reactor: Any, outbox: Outbox) -> None:
+        """
+        Args:
+            reactor: the running one, which is told to read from here.
+            outbox: gathers what is sent while many connections are read.
+        """
+        self._reactor = reactor
+        self._outbox = outbox
+        self._epoll = select.epoll()
+        self._descriptors: dict[int, Any] = {}
+        self._reading: set[int] = set()
+        self._writing: set[int] = set()
+        reactor.addReader(self)
+
+    def adopt(self, port: FileDescriptor) -> None:
+        """Serve a listening port from here, and with it all the connections that it accepts."""
+        port.stopReading()
+        port.reactor = self
+        port.startReading()
+
+    def close(self) -> None:
+        """Free the epoll instance. Only for when no descriptor is left."""
+        self._reactor.removeReader(self)
+        self._epoll.close()
+
+    # What the reactor needs of a descriptor.
+
+    def fileno(self) -> int:
+        """Return the descriptor of the epoll instance."""
+        return self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """Return what Twisted's log calls this."""
+        return "poller"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor has given up; there is nothing to free that close does not."""
+
+    def doRead(self) -> None:
+        """Serve the connections that are ready."""
+        outbox = self._outbox
+        outbox.open = True
+        try:
+            for number, event in self._epoll.poll(0, MAX_EVENTS):
+                descriptor = self._descriptors.get(number)
+                if descriptor is not None:  # else an earlier event's handler closed it
+                    self._serve(descriptor, event)
+        finally:
+            outbox.close()
+
+    def _serve(self, descriptor: Any, event: int) -> None:
+        is_read = True
+        why: Any = None
+        try:
+            if event & _READ:
+                why = descriptor.doRead()
+            elif event & _GONE:
+                is_read = descriptor.fileno() in self._reading
+                why = CONNECTION_DONE if is_read else CONNECTION_LOST
+            if event & _WRITE and not why and descriptor.fileno() != -1:
+                is_read = False
+                why = descriptor.doWrite()
+        except Exception as error:
+            log.exception("A connection failed")
+            why = error
+        if why:
+            self._disconnect(descriptor, why, is_read)
+
+    def _disconnect(self, descriptor: Any, why: Exception, is_read: bool) -> None:
+        self.removeReader(descriptor)
+        if isinstance(why, ConnectionDone):
+            if is_read and IHalfCloseableDescriptor.providedBy(descriptor):
+                descriptor.readConnectionLost(_DONE_FAILURE)
+                return
+            failure = _DONE_FAILURE
+        else:
+            failure = _LOST_FAILURE if isinstance(why, ConnectionLost) else Failure(why)
+        self.removeWriter(descriptor)
+        descriptor.connectionLost(failure)
+
+    # What a descriptor needs of the reactor.
+
+    def callLater(self, delay: float, function: Callable[..., object], *arguments: Any) -> Any:
+        """See IReactorTime."""
+        return self._reactor.callLater(delay, function, *arguments)
+
+    def addReader(self, reader: Any) -> None:
+        """See IReactorFDSet."""
+        self._watch(reader, self._reading, _READ)
+
+    def addWriter(self, writer: Any) -> None:
+        """See IReactorFDSet."""
+        self._watch(writer, self._writing, _WRITE)
+
+    def removeReader(self, reader: Any) -> None:
+        """See IReactorFDSet."""
+        self._forget(reader, self._reading)
+
+    def removeWriter(self, writer: Any) -> None:
+        """See IReactorFDSet."""
+        self._forget(writer, self._writing)
+
+    def removeAll(self) -> list[Any]:
+        """See IReactorFDSet."""
+        descriptors = list(self._descriptors.values())
+        for descriptor in descriptors:
+            self.removeReader(descriptor)
+            self.removeWriter(descriptor)
+        return descriptors
+
+    def getReaders(self) -> list[Any]:
+        """See IReactorFDSet."""
+        return [self._descriptors[number] for number in self._reading]
+
+    def getWriters(self) -> list[Any]:
+        """See IReactorFDSet."""
+        return [self._descriptors[number] for number in self._writing]
+
+    def _watch(self, descriptor: Any, interested: set[int], event: int) -> None:
+        number = descriptor.fileno()
+        if number in interested:
+            return
+        if number in self._descriptors:
+            self._epoll.modify(number, _READ | _WRITE)
+        else:
+            self._epoll.register(number, event)
+            self._descriptors[number] = descriptor
+        interested.add(number)
+
+    def _forget(self, descriptor: Any, interested: set[int]) -> None:
+        number = descriptor.fileno()
+        if number not in interested:
+            return
+        interested.remove(number)
+        if number in self._reading:
+            self._epoll.modify(number, _READ)
+        elif number in self._writing:
+            self._epoll.modify(number, _WRITE)
+        else:
+            del self._descriptors[number]
+            self._epoll.unregister(number)
