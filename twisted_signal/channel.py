@@ -11,6 +11,7 @@ it takes for granted against the release that is installed.
 import logging
 from collections import deque
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -34,6 +35,11 @@ log = logging.getLogger(__name__)
 MAX_BUFFER = 1024 * 1024
 """The most that may wait for one client that does not read, in bytes."""
 
+# A connection's states, as Autobahn names them.
+CONNECTING = WebSocketServerProtocol.STATE_CONNECTING
+OPEN = WebSocketServerProtocol.STATE_OPEN
+CLOSED = WebSocketServerProtocol.STATE_CLOSED
+
 ABNORMAL_CLOSURE = 1006  # RFC 6455, section 7.4.1
 
 
@@ -51,7 +57,7 @@ class Channel(WebSocketServerProtocol):
     instance takes its place as soon as it differs.
     """
 
-    factory: "ChannelFactory"
+    factory: Any  # a ChannelFactory
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
     # What Autobahn.__init__ and _connectionMade would set.
@@ -62,7 +68,7 @@ class Channel(WebSocketServerProtocol):
     _transport_details: ClassVar = TransportDetails()
     _perMessageCompress = None
     trackedTimings = None
-    state = WebSocketServerProtocol.STATE_CONNECTING
+    state = CONNECTING
     send_state = WebSocketServerProtocol.SEND_STATE_GROUND
     data = b""
     triggered = False
@@ -104,12 +110,6 @@ class Channel(WebSocketServerProtocol):
     def __init__(self) -> None:
         """Not Autobahn's: that makes what stands above, for each connection."""
 
-    def __getattr__(self, name: str) -> Any:
-        """Return an option: Autobahn copies them from the factory to each connection."""
-        if name in self.CONFIG_ATTRS:
-            return getattr(self.factory, name)
-        raise AttributeError(name)
-
     @cached_property
     def utf8validator(self) -> Any:
         """Autobahn's, for the texts that it reads itself."""
@@ -138,7 +138,7 @@ class Channel(WebSocketServerProtocol):
         self._out = self._waiting = self._cut = self._train = None
         if not self.wasClean and reason.check(ConnectionDone, ConnectionAborted, ConnectionLost):
             # Autobahn's own way, without its debug lines, which cost more than all else here.
-            self.state = self.STATE_CLOSED
+            self.state = CLOSED
             self.factory.countConnections -= 1
             why = self.wasNotCleanReason or "the connection ended without a Close frame"
             self._onClose(False, ABNORMAL_CLOSURE, why)
@@ -158,14 +158,11 @@ class Channel(WebSocketServerProtocol):
             outbox.close()
 
     def _receive(self, data: bytes) -> None:
-        if self.state == self.STATE_OPEN:
-            if self.current_frame is None and not self.data and not self.inside_message:
-                self._receive_frames(data)
-            else:
-                self._dataReceived(data)  # Autobahn is in the middle of something
-        elif self.state == self.STATE_CONNECTING and not self.data:
+        if self.state == OPEN and self.current_frame is None and not self.inside_message:
+            self._receive_frames(data)
+        elif self.state == CONNECTING and not self.data:
             self._receive_request(data)
-        else:
+        else:  # Autobahn is in the middle of something
             cut, self._cut = self._cut, None
             self._dataReceived(data if cut is None else bytes(cut) + data)
 
@@ -190,7 +187,7 @@ class Channel(WebSocketServerProtocol):
             )
         )
         self.sendData(handshake.response(request, factory.server))
-        self.state = self.STATE_OPEN
+        self.state = OPEN
         self.onOpen()
         if len(data) > request.end:
             self._receive(data[request.end :])
@@ -202,9 +199,12 @@ class Channel(WebSocketServerProtocol):
                 return
             data = bytes(self._cut)
             self._cut = None
+        if self.data:
+            self._dataReceived(data)  # Autobahn has the beginning of a frame
+            return
         frames, end, missing = split(data, self.factory.maxFramePayloadSize)
         for first, payload, start in frames:
-            if self.state != self.STATE_OPEN:
+            if self.state != OPEN:
                 self._hand_over(data[start:])
                 return
             if first == TEXT and self._train is None:
@@ -218,7 +218,7 @@ class Channel(WebSocketServerProtocol):
                 return
         if end == len(data):
             return
-        if missing and self.state == self.STATE_OPEN:
+        if missing and self.state == OPEN:
             self._cut = bytearray(data[end:])
             self._missing = missing
         else:
@@ -263,21 +263,25 @@ class Channel(WebSocketServerProtocol):
             self._wait(data)
         elif not self._direct:
             self.transport.write(data)
-        elif self.state != self.STATE_CLOSED:
+        elif self.state != CLOSED:
             # Past the transport's buffer, for which the reactor would have to be told twice.
-            sent = self.transport.writeSomeData(data)
-            if isinstance(sent, int) and sent < len(data):
+            try:
+                sent = self.transport.socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                return  # the connection is lost, which the reactor will say
+            if sent < len(data):
                 self._waiting = []
                 self._wait(data[sent:])
                 self.transport.registerProducer(self, False)
-            # Else the connection is lost, which the reactor will say.
 
     def _wait(self, data: bytes) -> None:
         assert self._waiting is not None
         self._waiting.append(data)
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
-        if 0 < max_buffer < self._waiting_size and self.state != self.STATE_CLOSED:
+        if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
             log.warning(
                 "Dropping the connection of %s: it does not read, and %d KiB wait for it",
                 self.address,
@@ -285,7 +289,7 @@ class Channel(WebSocketServerProtocol):
             )
             self.wasNotCleanReason = "it did not read what was sent to it"
             self.droppedByMe = True
-            self.state = self.STATE_CLOSED
+            self.state = CLOSED
             self.transport.abortConnection()
 
     def pauseProducing(self) -> None:
@@ -321,6 +325,11 @@ class Channel(WebSocketServerProtocol):
         super()._closeConnection(abort)
 
 
+# Autobahn copies its options from the factory to each connection.
+for _option in Channel.CONFIG_ATTRS:
+    setattr(Channel, _option, property(attrgetter(f"factory.{_option}")))
+
+
 class ChannelFactory(WebSocketServerFactory):
     """What all channels share.
 
@@ -329,10 +338,10 @@ class ChannelFactory(WebSocketServerFactory):
         max_buffer: the most that may wait for one client, in bytes; 0 for any.
     """
 
-    def __init__(self, reactor: Any, server: str, max_buffer: int = MAX_BUFFER) -> None:
+    def __init__(self, reactor: Any, server: str, outbox: Outbox, max_buffer: int) -> None:
         """`server`: the header of that name."""
         super().__init__(reactor=reactor, server=server)
-        self.outbox = Outbox()
+        self.outbox = outbox
         self.max_buffer = max_buffer
 
     @property

@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -20,6 +21,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import provider
 
+from twisted_signal.outbox import Outbox
 from twisted_signal.text import printable
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -44,15 +46,57 @@ class LineFormatter(logging.Formatter):
     default_time_format = "%Y-%m-%d %H:%M:%S"
     default_msec_format = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -1
+        self._time = ""  # in words, of the second: lines come many to a second
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its newline."""
-        head = f"{self.formatTime(record)} [{record.levelname}] {module_name(record.name)}: "
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._time = second, self.formatTime(record)
+        head = f"{self._time} [{record.levelname}] {module_name(record.name)}: "
+        if not record.exc_info:
+            return head + printable(record.getMessage())
         lines = [record.getMessage()]
-        if record.exc_info:
-            lines += [f"| {line}" for line in self.formatException(record.exc_info).splitlines()]
+        lines += [f"| {line}" for line in self.formatException(record.exc_info).splitlines()]
         return "\n".join(head + printable(line) for line in lines)
 
 
+class LineHandler(logging.Handler):
+    """Writes lines to a file: those of one turn of the reactor together, others at once."""
+
+    def __init__(self, stream: IO[str], outbox: Outbox) -> None:
+        """`outbox`: says when a turn ends."""
+        super().__init__()
+        self._stream = stream
+        self._outbox = outbox
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record's line."""
+        try:
+            self._lines.append(self.format(record))
+        except Exception:
+            self.handleError(record)
+            return
+        if len(self._lines) == 1:
+            self._outbox.add(self)
+
+    def flush(self) -> None:
+        """See `outbox.Flushable`."""
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # a full disk or a closed stream is no reason to fail, and there is nobody to tell
+
+
+@cache
 def module_name(logger_name: str) -> str:
     """Return what a line calls its source: our module, or the package it came from."""
     if logger_name.startswith(f"{_PACKAGE}."):
@@ -95,47 +139,51 @@ class RunnerOptions(Protocol):
     def __setitem__(self, key: str, value: Any) -> None: ...
 
 
-def start(runner: RunnerOptions | None, level: str) -> None:
+def start(runner: RunnerOptions | None, level: str, outbox: Outbox) -> None:
     """Send all log lines to where twistd or twist was told to log, stdout by default.
 
     Args:
+        outbox: says when a turn of the reactor ends.
         runner: the options of twistd or twist, which are told to use `observer`; None for neither.
         level: one of `LEVELS`.
 
     Raises:
         OSError: the log file cannot be opened.
     """
-    handler = _handler(runner) if runner is not None else _stdout_handler()
+    handler = _handler(runner, outbox) if runner is not None else _stdout_handler(outbox)
     handler.setFormatter(LineFormatter())
     # What goes to Twisted's log must not come back from it: one of its observers writes to the
     # root logger.
     logger = logging.getLogger(_PACKAGE if isinstance(handler, TwistedHandler) else None)
     logger.handlers[:] = [handler]
     logger.setLevel(level)
-    # A handler that fails (a full disk) would report it on stderr, which twistd logs in turn.
+    # A handler that fails would report it on stderr, which twistd logs in turn.
     logging.raiseExceptions = False
+    # What no line shows need not be found out for each (the logging HOWTO, "Optimization").
+    logging._srcfile = None  # type: ignore[attr-defined] # documented there, if not in the stubs
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def _handler(runner: RunnerOptions) -> logging.Handler:
+def _handler(runner: RunnerOptions, outbox: Outbox) -> logging.Handler:
     if runner.get("fileLogObserverFactory") is not None:  # twist
         runner["fileLogObserverFactory"] = lambda _file: observer
         runner["logLevel"] = LogLevel.debug  # what is logged is decided here
-        return logging.StreamHandler(runner.get("logFile"))
+        return LineHandler(runner.get("logFile"), outbox)
     if runner.get("logger") or runner.get("syslog"):
         return TwistedHandler()
     runner["logger"] = f"{__name__}.{make_observer.__name__}"
     path = runner.get("logfile")
     if runner.get("nodaemon") and path in (None, "", "-"):
-        return _stdout_handler()
+        return _stdout_handler(outbox)
     if path == "-":
         raise OSError(errno.ENOTTY, "a daemon has no stdout", "-")
-    return logging.StreamHandler(_log_file(path or "twistd.log"))
+    return LineHandler(_log_file(path or "twistd.log"), outbox)
 
 
-def _stdout_handler() -> logging.Handler:
+def _stdout_handler(outbox: Outbox) -> logging.Handler:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name is no reason to lose a line
-    return logging.StreamHandler(sys.stdout)
+    return LineHandler(sys.stdout, outbox)
 
 
 def _log_file(path: str) -> IO[str]:

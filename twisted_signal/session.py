@@ -64,7 +64,7 @@ class Session:
             SignalError: it is refused, and nothing has changed; give the error to `refuse`.
         """
         match message:
-            case Offer() | Answer() | IceCandidate():
+            case IceCandidate() | Offer() | Answer():  # the frequent ones first
                 self._relay(message)
             case Register():
                 self._register(message)
@@ -157,13 +157,14 @@ class Session:
             raise
         sender.last_partner = target.client_id
         target.last_partner = sender.client_id
-        log.log(
-            message.log_level,
-            "Relayed %s from %s to %s",
-            message.kind,
-            sender.label,
-            target.label,
-        )
+        if log.isEnabledFor(message.log_level):
+            log.log(
+                message.log_level,
+                "Relayed %s from %s to %s",
+                message.kind,
+                sender.label,
+                target.label,
+            )
 
     def _likely_target(self, member: Member) -> Member | None:
         """Return whom a message without a target is for, or None where nobody is there.

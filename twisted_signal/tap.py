@@ -21,6 +21,8 @@ from twisted.python import usage
 
 from twisted_signal import __version__, logs
 from twisted_signal.addresses import host_port
+from twisted_signal.channel import MAX_BUFFER
+from twisted_signal.outbox import Outbox
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import printable, quoted
 from twisted_signal.websocket import MAX_MESSAGE_SIZE, SignalFactory
@@ -37,6 +39,8 @@ class Options(usage.Options):
     Attributes:
         listeners: where to listen.
         max_message_size: the largest message that a client may send, in bytes; 0 for any.
+        max_buffer: the most that may wait for one client that does not read; likewise.
+        outbox: gathers what is sent and logged in a turn of the reactor.
     """
 
     longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
@@ -51,14 +55,22 @@ class Options(usage.Options):
             str(MAX_MESSAGE_SIZE),
             "Largest message a client may send, in bytes; 0 for any size.",
         ],
+        [
+            "max-buffer",
+            None,
+            str(MAX_BUFFER),
+            "Drop a client that does not read once more than this waits for it, in bytes; 0: never.",
+        ],
     ]
 
     listeners: list[Listener]
     max_message_size: int
+    max_buffer: int
 
     def __init__(self) -> None:
         super().__init__()
         self._endpoints: list[str] = []
+        self.outbox = Outbox()
 
     def opt_endpoint(self, description: str) -> None:
         """Listen at a Twisted endpoint, such as tcp6:8765; repeatable, with --port or instead."""
@@ -90,6 +102,7 @@ class Options(usage.Options):
             usage.UsageError: a value is wrong.
         """
         self.max_message_size = _number("--max-message-size", self["max-message-size"], 2**31)
+        self.max_buffer = _number("--max-buffer", self["max-buffer"], 2**31)
         level = self["log-level"].upper()
         if level not in logs.LEVELS:
             raise usage.UsageError(
@@ -101,7 +114,7 @@ class Options(usage.Options):
         if runner is not None:
             _check_pid_file(runner.get("pidfile"))
         try:
-            logs.start(runner, level)
+            logs.start(runner, level, self.outbox)
         except OSError as error:
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
@@ -119,7 +132,12 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
-    factory = SignalFactory(reactor, max_message_size=options.max_message_size)
+    factory = SignalFactory(
+        reactor,
+        outbox=options.outbox,
+        max_message_size=options.max_message_size,
+        max_buffer=options.max_buffer,
+    )
     return SignalService(reactor, factory, options.listeners)
 
 

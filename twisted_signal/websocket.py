@@ -7,7 +7,7 @@ connection here needs at most one timer at a time.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
@@ -17,12 +17,13 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import __version__
-from twisted_signal.channel import MAX_BUFFER, Channel, ChannelFactory
+from twisted_signal.channel import MAX_BUFFER, OPEN, Channel, ChannelFactory
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
 from twisted_signal.frames import TEXT, frame
-from twisted_signal.messages import Arrival, ClientMessage, ServerMessage
+from twisted_signal.messages import Arrival, ServerMessage
+from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
 from twisted_signal.text import quoted
@@ -75,19 +76,22 @@ class SignalProtocol(Channel):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A whole message came in."""
         session = self._session
-        if session is None or self.state != self.STATE_OPEN:
+        if session is None or self.state != OPEN:
             return  # it was on its way while the connection was closed from here
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         if isBinary:
             self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
-        self._handle(
-            session,
-            self._conversation.decode,
-            payload,
-            self.factory.now_ns(),
-            session.member is not None,
-        )
+        try:
+            arrival, message = self._conversation.decode(
+                payload, self.factory.now_ns(), session.member is not None
+            )
+            if arrival is not None:
+                session.handle(arrival)
+            session.handle(message)
+        except Exception as error:
+            self._failed(session, error)
 
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
@@ -127,7 +131,7 @@ class SignalProtocol(Channel):
 
     def deliver(self, message: ServerMessage) -> None:
         """See `registry.Client`."""
-        if self.state != self.STATE_OPEN:
+        if self.state != OPEN:
             return
         payload = self._conversation.encode(message)
         if payload is not None:
@@ -145,21 +149,21 @@ class SignalProtocol(Channel):
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
-        self._handle(session, lambda: filter(None, [arrival()]))
-
-    def _handle(
-        self, session: Session, read: Callable[..., Iterable[ClientMessage]], *arguments: object
-    ) -> None:
-        """Do what the messages ask for that `read` makes of its arguments."""
         try:
-            for message in read(*arguments):
+            message = arrival()
+            if message is not None:
                 session.handle(message)
-        except SignalError as error:
+        except Exception as error:
+            self._failed(session, error)
+
+    def _failed(self, session: Session, error: Exception) -> None:
+        """Tell the client why nothing came of its message."""
+        if isinstance(error, SignalError):
             session.refuse(error)
-        except Exception:
-            # A mistake of ours is no reason to leave the client without a word, nor to hide it.
-            log.exception("A message from %s could not be handled", session.label)
-            self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+            return
+        # A mistake of ours is no reason to leave the client without a word, nor to hide it.
+        log.error("A message from %s could not be handled", session.label, exc_info=error)
+        self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _handshake_overdue(self) -> None:
         log.info("No WebSocket handshake from %s in %g s", self.address, HANDSHAKE_TIMEOUT)
@@ -188,6 +192,7 @@ class SignalFactory(ChannelFactory):
         max_message_size: int = MAX_MESSAGE_SIZE,
         now_ns: Callable[[], int] = time.time_ns,
         max_buffer: int = MAX_BUFFER,
+        outbox: Outbox | None = None,
     ) -> None:
         """
         Args:
@@ -197,8 +202,9 @@ class SignalFactory(ChannelFactory):
             now_ns: the wall clock, in nanoseconds since 1970.
             max_buffer: the most that may wait for one client that does not read, in bytes; 0 for
                 any.
+            outbox: gathers what is sent; a new one by default.
         """
-        super().__init__(reactor, f"vislam-signal/{__version__}", max_buffer)
+        super().__init__(reactor, f"vislam-signal/{__version__}", outbox or Outbox(), max_buffer)
         self.registry = registry or Registry()
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()

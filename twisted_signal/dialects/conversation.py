@@ -54,8 +54,10 @@ class Conversation:
         """
         return self._speak_flat().arrival()
 
-    def decode(self, data: bytes, now_ns: int, registered: bool) -> tuple[ClientMessage, ...]:
-        """Return what a text frame says; for a flat client that is in no room, its arrival first.
+    def decode(
+        self, data: bytes, now_ns: int, registered: bool
+    ) -> tuple[Arrival | None, ClientMessage]:
+        """Return what a text frame says; for a flat client that is in no room, its arrival before.
 
         Args:
             data, now_ns: see Dialect.
@@ -69,10 +71,8 @@ class Conversation:
         message = self._dialect.decode(data, now_ns)
         self._decided = True
         if not registered and not isinstance(message, Register):
-            arrival = self._dialect.arrival()
-            if arrival is not None:
-                return (arrival, message)
-        return (message,)
+            return (self._dialect.arrival(), message)
+        return (None, message)
 
     def encode(self, message: ServerMessage) -> bytes | None:
         """Return the text frame's payload for the client; see Dialect."""

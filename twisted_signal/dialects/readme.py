@@ -21,13 +21,16 @@ class ReadmeDialect:
 
     def decode(self, data: bytes, now_ns: int) -> ClientMessage:
         """See Dialect."""
-        message = decode_json(_decoder, data, _TYPES)
+        try:
+            message = _decoder.decode(data)
+        except Exception:  # once more, to say what is wrong with it
+            message = decode_json(_decoder, data, _TYPES)
         # Other dialects leave these to the server; in this one the client must say them.
-        if isinstance(message, Register):
-            if message.client_id is None:
-                raise InvalidMessage("`client_id`", "is missing: choose an id for this client")
-        elif message.target_id is None:
-            raise InvalidMessage("`target_id`", "is missing: name the peer that this is for")
+        if not isinstance(message, Register):
+            if message.target_id is None:
+                raise InvalidMessage("`target_id`", "is missing: name the peer that this is for")
+        elif message.client_id is None:
+            raise InvalidMessage("`client_id`", "is missing: choose an id for this client")
         return message
 
     def encode(self, message: ServerMessage) -> bytes:
