@@ -1,7 +1,10 @@
 # make serve   runs the server in the foreground, on port 8765 (OPTIONS="--port 9000" for another)
 # make test    runs lint, types and all tests
+# make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
+# make bench   measures the server beside others, in 20 minutes, and writes benchmarks/results.md
+# make bench-quick   measures it beside one other in a minute: for before and after a change
 #
-# Both make a virtual environment in .venv first, if there is none, and install into it.
+# All make a virtual environment in .venv first, if there is none, and install into it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +13,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve test lint types tests test-lowest clean
+.PHONY: serve test lint types tests test-lowest bench bench-quick conformance clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -39,6 +42,25 @@ test-lowest:
 	.venv-lowest/bin/python -m pip --quiet install --constraint tests/lowest.txt --editable '.[test]'
 	.venv-lowest/bin/python -m pytest
 
+# What the server is measured beside, in an environment of its own.
+BENCH := .venv-bench
+
+bench: $(VENV)/installed $(BENCH)/installed
+	$(BIN)/python benchmarks/run.py $(OPTIONS)
+
+bench-quick: $(VENV)/installed $(BENCH)/installed
+	$(BIN)/python benchmarks/run.py --quick $(OPTIONS)
+
+$(BENCH)/installed: benchmarks/peers/requirements.txt
+	@echo 'Installing what the server is measured beside into $(BENCH) …'
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+# OPTIONS="--cases 7.* --report FOLDER" for some of it, and to look at what went wrong.
+conformance: $(VENV)/installed
+	@$(BIN)/python -m conformance $(OPTIONS)
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'vislam-signal needs Python 3.11 or later; name one: make PYTHON=python3.12' >&2; exit 1; }
@@ -56,4 +78,4 @@ $(VENV)/installed-test: $(VENV)/bin/python $(SOURCES)
 	@touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) .venv-lowest build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-conformance $(BENCH) benchmarks/build build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

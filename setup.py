@@ -30,6 +30,7 @@ setup(
         "pyopenssl>=25.0",
         "service-identity>=24.2",
         "msgspec>=0.20",
+        "websockets>=17.4",
     ],
     extras_require={
         "test": [
@@ -42,7 +43,6 @@ setup(
             "pytest-cov>=6.0",
             "pytest-twisted>=1.14.3",
             "ruff>=0.17",
-            "websockets>=17.4",
         ],
     },
     entry_points={"console_scripts": ["vislam-signal = twisted_signal.cli:main"]},

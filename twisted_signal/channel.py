@@ -149,7 +149,10 @@ class Channel(WebSocketServerProtocol):
         """Bytes came in."""
         outbox = self.factory.outbox
         if outbox.open:
-            self._receive(data)
+            if self.state == OPEN and self.current_frame is None and not self.inside_message:
+                self._receive_frames(data)
+            else:
+                self._receive(data)
             return
         outbox.open = True
         try:
@@ -227,16 +230,18 @@ class Channel(WebSocketServerProtocol):
     def _take_fragment(self, first: int, payload: bytes) -> bool:
         """Take a fragment; or return False, if there is something wrong with it."""
         train = self._train
-        if first == TEXT_BEGINS and train is None:
-            self._train = train = FragmentTrain()
-        elif train is None or first in (TEXT, TEXT_BEGINS):
+        if (train is None) != (first == TEXT_BEGINS):
             return False
+        if train is None:
+            train = FragmentTrain()
         max_size = self.factory.maxMessagePayloadSize
         if 0 < max_size < train.size + len(payload) or not train.add(payload, first == TEXT_ENDS):
             return False
         if first == TEXT_ENDS:
             self._train = None
             self.onMessage(train.message(), False)
+        else:
+            self._train = train
         return True
 
     def _hand_over(self, data: bytes) -> None:

@@ -7,7 +7,6 @@ what to say to it.
 """
 
 from codecs import getincrementaldecoder
-from typing import NamedTuple
 
 try:
     from websockets.speedups import apply_mask
@@ -33,67 +32,60 @@ _MASKED_64 = 0xFF
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
-class Split(NamedTuple):
-    """What `split` found.
-
-    Attributes:
-        frames: for each whole ordinary frame its first byte, its payload unmasked, and the place
-            where it begins.
-        end: the place where they end.
-        missing: how many bytes the frame that begins at `end` has in all, as far as that is known,
-            if it is ordinary so far and not all there; 0 if it is not ordinary.
-    """
-
-    frames: list[tuple[int, bytes, int]]
-    end: int
-    missing: int
+Frame = tuple[int, bytes, int]
+"""A frame's first byte, its payload unmasked, and the place in the data where it begins."""
 
 
-def split(data: bytes, max_size: int) -> Split:
+def split(data: bytes, max_size: int) -> tuple[list[Frame], int, int]:
     """Split off the ordinary frames at the beginning of what a client sent.
 
     Args:
         data: it begins with a frame.
         max_size: the largest payload that is ordinary, in bytes; 0 for any.
+
+    Returns:
+        The frames; the place where they end; and how many bytes the frame that begins there has in
+        all, as far as that is known, if it is ordinary so far and not all there. 0: it is not
+        ordinary.
     """
-    frames: list[tuple[int, bytes, int]] = []
+    frames: list[Frame] = []
     size = len(data)
     limit = max_size or _MAX_SIZE
     end = 0
     while True:
         if size - end < 2:
-            return Split(frames, end, 2)
+            return frames, end, 2
         first = data[end]
         second = data[end + 1]
         if first not in _ORDINARY or second < _MASKED:
-            return Split(frames, end, 0)
+            return frames, end, 0
         if second < _MASKED_16:
             length = second - _MASKED
             body = end + 6
         elif first > TEXT:
-            return Split(frames, end, 0)  # a control frame is short (RFC 6455, section 5.5)
+            return frames, end, 0  # a control frame is short (RFC 6455, section 5.5)
         elif second == _MASKED_16:
             body = end + 8
             if size < body:
-                return Split(frames, end, 8)
+                return frames, end, 8
             length = data[end + 2] << 8 | data[end + 3]
             if length <= _MAX_CONTROL_SIZE:
-                return Split(frames, end, 0)
+                return frames, end, 0
         else:
             body = end + 14
             if size < body:
-                return Split(frames, end, 14)
+                return frames, end, 14
             length = int.from_bytes(data[end + 2 : end + 10], "big")
             if length <= 0xFFFF:
-                return Split(frames, end, 0)
+                return frames, end, 0
         if length > limit:
-            return Split(frames, end, 0)
+            return frames, end, 0
         stop = body + length
         if stop > size:
-            return Split(frames, end, stop - end)
+            return frames, end, stop - end
         payload = apply_mask(data[body:stop], data[body - 4 : body])
         if first == TEXT and not is_utf8(payload):
-            return Split(frames, end, 0)
+            return frames, end, 0
         frames.append((first, payload, end))
         end = stop
 
