@@ -1,124 +1,54 @@
 """A WebSocket of Autobahn's with a short way for ordinary traffic, and bounded output.
 
 The opening handshake (`handshake`) and the frames (`frames`) that a client sends all day are read
-here; everything else goes to Autobahn unchanged, from the place where it begins. What Autobahn keeps
-for each connection is kept once for all of them, as long as it is the same.
+here; everything else goes to Autobahn unchanged, from the place where it begins.
 
-This module is the one place that knows Autobahn from the inside. `tests/test_channel.py` holds what
-it takes for granted against the release that is installed.
+This module and `slim` are the ones that know Autobahn from the inside. Their tests hold what is
+taken for granted against the release that is installed.
 """
 
 import logging
-from collections import deque
-from functools import cached_property
-from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any
 
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from autobahn.wamp.types import TransportDetails
-from autobahn.websocket.protocol import TrafficStats
+from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
-from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import handshake
 from twisted_signal.addresses import peer_text
 from twisted_signal.frames import PING, PONG, TEXT, TEXT_BEGINS, TEXT_ENDS, FragmentTrain, split
+from twisted_signal.keepalive import KeepAlive
 from twisted_signal.outbox import Outbox
+from twisted_signal.slim import CLOSED, CONNECTING, OPEN, SlimProtocol
 
 log = logging.getLogger(__name__)
 
 MAX_BUFFER = 1024 * 1024
 """The most that may wait for one client that does not read, in bytes."""
 
-# A connection's states, as Autobahn names them.
-CONNECTING = WebSocketServerProtocol.STATE_CONNECTING
-OPEN = WebSocketServerProtocol.STATE_OPEN
-CLOSED = WebSocketServerProtocol.STATE_CLOSED
-
 ABNORMAL_CLOSURE = 1006  # RFC 6455, section 7.4.1
 
 
-class _Nobody:
-    """In the place of a Deferred that nobody waits for."""
-
-    def callback(self, result: object) -> None:
-        """Do nothing."""
-
-
-class Channel(WebSocketServerProtocol):
-    """One client's WebSocket.
-
-    What stands here in the class is what Autobahn sets anew for each connection. An attribute of an
-    instance takes its place as soon as it differs.
-    """
+class Channel(SlimProtocol):
+    """One client's WebSocket."""
 
     factory: Any  # a ChannelFactory
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
-    # What Autobahn.__init__ and _connectionMade would set.
-    is_open: ClassVar = _Nobody()
-    is_closed: ClassVar = _Nobody()
-    trafficStats: ClassVar = TrafficStats()  # nobody reads them
-    send_queue: ClassVar = deque()  # for chopped writes only, which are not used
-    _transport_details: ClassVar = TransportDetails()
-    _perMessageCompress = None
-    trackedTimings = None
-    state = CONNECTING
-    send_state = WebSocketServerProtocol.SEND_STATE_GROUND
-    data = b""
-    triggered = False
-    wasMaxFramePayloadSizeExceeded = False
-    wasMaxMessagePayloadSizeExceeded = False
-    closedByMe = False
-    failedByMe = False
-    droppedByMe = False
-    wasClean = False
-    wasNotCleanReason = None
-    wasServerConnectionDropTimeout = False
-    wasOpenHandshakeTimeout = False
-    wasCloseHandshakeTimeout = False
-    wasServingFlashSocketPolicyFile = False
-    localCloseCode = None
-    localCloseReason = None
-    remoteCloseCode = None
-    remoteCloseReason = None
-    openHandshakeTimeoutCall = None
-    closeHandshakeTimeoutCall = None
-    autoPingTimeoutCall = None
-    autoPingPending = None
-    autoPingPendingCall = None
-    autoPingPendingSeq = 0
-    autoPingPendingSent = None
-    # What its succeedHandshake would set.
-    inside_message = False
-    current_frame = None
-    websocket_version = 13
-
-    # Ours.
-    _out: list[bytes] | None = None  # gathered until the outbox closes
+    _out: list[bytes] | None = None  # gathered until the outbox closes, or a little longer
+    _is_due = False  # what is gathered goes out when the outbox closes
     _waiting: list[bytes] | None = None  # until the transport can take more; None if it can
     _waiting_size = 0
     _cut: bytearray | None = None  # the beginning of a frame that is not all there
     _missing = 0
     _train: FragmentTrain | None = None
-
-    def __init__(self) -> None:
-        """Not Autobahn's: that makes what stands above, for each connection."""
-
-    @cached_property
-    def utf8validator(self) -> Any:
-        """Autobahn's, for the texts that it reads itself."""
-        return Utf8Validator()
-
-    @property
-    def peer(self) -> str:
-        """What Autobahn's log lines call the client."""
-        return self.address
+    _is_midway = False  # Autobahn is in the middle of a frame, a message or a request
+    heard = 0
+    due = -1  # not watched
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -126,7 +56,7 @@ class Channel(WebSocketServerProtocol):
         self.address = peer_text(transport.getPeer())
         self._direct = isinstance(transport, FileDescriptor)
         if not self._direct:
-            transport.registerProducer(self, True)
+            transport.registerProducer(self, streaming=True)
         # With Nagle's algorithm on, a message that follows another waits 40 ms for the client's
         # delayed ACK.
         if ITCPTransport.providedBy(transport):
@@ -136,23 +66,23 @@ class Channel(WebSocketServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The TCP connection is gone."""
         self._out = self._waiting = self._cut = self._train = None
+        self.factory.unwatch(self)
         if not self.wasClean and reason.check(ConnectionDone, ConnectionAborted, ConnectionLost):
             # Autobahn's own way, without its debug lines, which cost more than all else here.
             self.state = CLOSED
             self.factory.countConnections -= 1
             why = self.wasNotCleanReason or "the connection ended without a Close frame"
-            self._onClose(False, ABNORMAL_CLOSURE, why)
+            self.onClose(wasClean=False, code=ABNORMAL_CLOSURE, reason=why)
         else:
             super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came in."""
-        outbox = self.factory.outbox
+        factory = self.factory
+        self.heard = factory.keep_alive.now
+        outbox = factory.outbox
         if outbox.open:
-            if self.state == OPEN and self.current_frame is None and not self.inside_message:
-                self._receive_frames(data)
-            else:
-                self._receive(data)
+            self._receive(data)
             return
         outbox.open = True
         try:
@@ -161,19 +91,35 @@ class Channel(WebSocketServerProtocol):
             outbox.close()
 
     def _receive(self, data: bytes) -> None:
-        if self.state == OPEN and self.current_frame is None and not self.inside_message:
+        if self.state == OPEN and not self._is_midway:
             self._receive_frames(data)
-        elif self.state == CONNECTING and not self.data:
+        elif self.state == CONNECTING and not self._is_midway:
             self._receive_request(data)
-        else:  # Autobahn is in the middle of something
+        else:
             cut, self._cut = self._cut, None
-            self._dataReceived(data if cut is None else bytes(cut) + data)
+            self._hand_over(data if cut is None else bytes(cut) + data)
+
+    def probe(self) -> None:
+        """See `keepalive.Watched`."""
+        self.sendPing()
+
+    def vanish(self) -> None:
+        """See `keepalive.Watched`."""
+        self._drop("it does not answer")
+
+    def _drop(self, reason: str) -> None:
+        """End the connection without a word, for there is nobody to hear it."""
+        log.warning("Dropping the connection of %s: %s", self.address, reason)
+        self.wasNotCleanReason = reason
+        self.droppedByMe = True
+        self.state = CLOSED
+        self.transport.abortConnection()
 
     def _receive_request(self, data: bytes) -> None:
         factory = self.factory
         request = handshake.read(data) if factory.takes_any_origin else None
         if request is None:
-            self._dataReceived(data)
+            self._hand_over(data)
             return
         self.http_request_path = request.path
         self.onConnect(
@@ -202,21 +148,9 @@ class Channel(WebSocketServerProtocol):
                 return
             data = bytes(self._cut)
             self._cut = None
-        if self.data:
-            self._dataReceived(data)  # Autobahn has the beginning of a frame
-            return
         frames, end, missing = split(data, self.factory.maxFramePayloadSize)
         for first, payload, start in frames:
-            if self.state != OPEN:
-                self._hand_over(data[start:])
-                return
-            if first == TEXT and self._train is None:
-                self.onMessage(payload, False)
-            elif first == PING:
-                self.onPing(payload)
-            elif first == PONG:
-                self.onPong(payload)
-            elif not self._take_fragment(first, payload):
+            if self.state != OPEN or not self._take(first, payload):
                 self._hand_over(data[start:])
                 return
         if end == len(data):
@@ -227,10 +161,21 @@ class Channel(WebSocketServerProtocol):
         else:
             self._hand_over(data[end:])
 
+    def _take(self, first: int, payload: bytes) -> bool:
+        """Do what a frame asks for; or return False, if it has no place here."""
+        if first == TEXT and self._train is None:
+            self.onMessage(payload, isBinary=False)
+        elif first == PING:
+            self.onPing(payload)
+        elif first == PONG:
+            self.onPong(payload)
+        else:
+            return self._take_fragment(first, payload)
+        return True
+
     def _take_fragment(self, first: int, payload: bytes) -> bool:
-        """Take a fragment; or return False, if there is something wrong with it."""
         train = self._train
-        if (train is None) != (first == TEXT_BEGINS):
+        if first == TEXT or (train is None) != (first == TEXT_BEGINS):
             return False
         if train is None:
             train = FragmentTrain()
@@ -239,7 +184,7 @@ class Channel(WebSocketServerProtocol):
             return False
         if first == TEXT_ENDS:
             self._train = None
-            self.onMessage(train.message(), False)
+            self.onMessage(train.message(), isBinary=False)
         else:
             self._train = train
         return True
@@ -248,19 +193,30 @@ class Channel(WebSocketServerProtocol):
         """Let Autobahn go on with these bytes, and with the message that they belong to."""
         train, self._train = self._train, None
         self._dataReceived(data if train is None else train.as_one_fragment() + data)
+        self._is_midway = bool(self.current_frame is not None or self.inside_message or self.data)
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Send bytes. All that is sent comes by here, Autobahn's frames too."""
-        out = self._out
-        if out is None:
+        if self._out is None:
             self._out = [data]
-            self.factory.outbox.add(self)
         else:
-            out.append(data)
+            self._out.append(data)
+        if not self._is_due:
+            self._is_due = True
+            self.factory.outbox.add(self)
+
+    def send_later(self, data: bytes) -> None:
+        """Send bytes that are in no hurry; what is sent after them goes out after them."""
+        if self._out is None:
+            self._out = [data]
+            self.factory.outbox.add_later(self)
+        else:
+            self._out.append(data)
 
     def flush(self) -> None:
         """See `outbox.Flushable`."""
         out, self._out = self._out, None
+        self._is_due = False
         if out is None:
             return
         data = out[0] if len(out) == 1 else b"".join(out)
@@ -279,7 +235,7 @@ class Channel(WebSocketServerProtocol):
             if sent < len(data):
                 self._waiting = []
                 self._wait(data[sent:])
-                self.transport.registerProducer(self, False)
+                self.transport.registerProducer(self, streaming=False)
 
     def _wait(self, data: bytes) -> None:
         assert self._waiting is not None
@@ -287,15 +243,7 @@ class Channel(WebSocketServerProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
-            log.warning(
-                "Dropping the connection of %s: it does not read, and %d KiB wait for it",
-                self.address,
-                self._waiting_size // 1024,
-            )
-            self.wasNotCleanReason = "it did not read what was sent to it"
-            self.droppedByMe = True
-            self.state = CLOSED
-            self.transport.abortConnection()
+            self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send. A hook of IPushProducer."""
@@ -330,24 +278,60 @@ class Channel(WebSocketServerProtocol):
         super()._closeConnection(abort)
 
 
-# Autobahn copies its options from the factory to each connection.
-for _option in Channel.CONFIG_ATTRS:
-    setattr(Channel, _option, property(attrgetter(f"factory.{_option}")))
-
-
 class ChannelFactory(WebSocketServerFactory):
     """What all channels share.
 
     Attributes:
         outbox: gathers what they send.
         max_buffer: the most that may wait for one client, in bytes; 0 for any.
+        keep_alive: finds those at whose other end nobody is.
     """
 
-    def __init__(self, reactor: Any, server: str, outbox: Outbox, max_buffer: int) -> None:
-        """`server`: the header of that name."""
+    def __init__(
+        self,
+        reactor: Any,
+        server: str,
+        *,
+        outbox: Outbox,
+        max_buffer: int,
+        ping_interval: int,
+        ping_timeout: int,
+    ) -> None:
+        """
+        Args:
+            server: for the header of that name.
+            ping_interval: seconds of silence after which a client is pinged; 0: never.
+            ping_timeout: seconds after that in which it must have said something.
+        """
         super().__init__(reactor=reactor, server=server)
         self.outbox = outbox
+        outbox.call_later = reactor.callLater
         self.max_buffer = max_buffer
+        self.keep_alive = KeepAlive(ping_interval, ping_timeout)
+        self._pings = ping_interval > 0
+        self._next_tick: IDelayedCall | None = None
+
+    def watch(self, channel: Channel) -> None:
+        """See that a channel which is open ends when its client is gone."""
+        if self._pings:
+            self.keep_alive.add(channel)
+            if self._next_tick is None:
+                self._next_tick = self.reactor.callLater(1, self._tick)
+
+    def unwatch(self, channel: Channel) -> None:
+        """A channel has ended."""
+        self.keep_alive.remove(channel)
+        if not self.keep_alive and self._next_tick is not None:
+            self._next_tick.cancel()
+            self._next_tick = None
+
+    def _tick(self) -> None:
+        self._next_tick = self.reactor.callLater(1, self._tick)
+        self.outbox.open = True
+        try:
+            self.keep_alive.tick()
+        finally:
+            self.outbox.close()
 
     @property
     def takes_any_origin(self) -> bool:

@@ -43,13 +43,24 @@ class LeanRecord(logging.LogRecord):
 
     pathname = filename = module = ""
     lineno = 0
-    funcName = processName = threadName = taskName = None
+    funcName = processName = threadName = ""
+    taskName = None
     process = thread = None
     exc_text = stack_info = None
     msecs = relativeCreated = 0.0
 
-    def __init__(self, name: str, level: int, pathname: str, lineno: int, msg: object, args: Any,
-                 exc_info: Any, func: str | None = None, sinfo: str | None = None) -> None:
+    def __init__(  # noqa: PLR0917 - as logging calls it
+        self,
+        name: str,
+        level: int,
+        pathname: str,
+        lineno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        sinfo: str | None = None,
+    ) -> None:
         self.name = name
         self.levelno = level
         self.levelname = logging.getLevelName(level)
@@ -183,7 +194,7 @@ def start(runner: RunnerOptions | None, level: str, outbox: Outbox) -> None:
     logging.raiseExceptions = False
     logging.setLogRecordFactory(LeanRecord)
     # Nor who called (the logging HOWTO, "Optimization").
-    logging._srcfile = None  # type: ignore[attr-defined] # documented there, if not in the stubs
+    logging._srcfile = None  # noqa: SLF001 - documented there, whatever its name says
 
 
 def _handler(runner: RunnerOptions, outbox: Outbox) -> logging.Handler:

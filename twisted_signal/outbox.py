@@ -3,7 +3,13 @@
 A send costs about as much as all else that a message costs (docs/performance.md), however small.
 """
 
+from collections.abc import Callable
 from typing import Protocol
+
+FEW = 16
+"""As many senders that are in no hurry are served at the end of a turn all the same."""
+PATIENCE = 0.005
+"""Seconds that more of them wait for others to come."""
 
 
 class Flushable(Protocol):
@@ -18,24 +24,48 @@ class Outbox:
 
     Attributes:
         open: whether things are gathered. Else they are sent at once.
+        call_later: what the reactor has of that name. None: nobody waits longer than the turn.
     """
 
-    __slots__ = ("_waiting", "open")
+    __slots__ = ("_due", "_is_late", "_later", "call_later", "open")
 
     def __init__(self) -> None:
         self.open = False
-        self._waiting: list[Flushable] = []
+        self.call_later: Callable[[float, Callable[[], None]], object] | None = None
+        self._due: list[Flushable] = []
+        self._later: list[Flushable] = []
+        self._is_late = False  # a time is set for those who are in no hurry
 
     def add(self, sender: Flushable) -> None:
         """Let a sender wait for the end of the gathering, or send at once where there is none."""
         if self.open:
-            self._waiting.append(sender)
+            self._due.append(sender)
+        else:
+            sender.flush()
+
+    def add_later(self, sender: Flushable) -> None:
+        """As `add`, for what is in no hurry: where many wait, they wait a little longer."""
+        if self.open:
+            self._later.append(sender)
         else:
             sender.flush()
 
     def close(self) -> None:
-        """End the gathering: everything is sent."""
+        """End the gathering: what is due is sent."""
         self.open = False
-        waiting, self._waiting = self._waiting, []
-        for sender in waiting:
+        if self._due:
+            due, self._due = self._due, []
+            for sender in due:
+                sender.flush()
+        if self._later and not self._is_late:
+            if len(self._later) <= FEW or self.call_later is None:
+                self._flush_later()
+            else:
+                self._is_late = True
+                self.call_later(PATIENCE, self._flush_later)
+
+    def _flush_later(self) -> None:
+        self._is_late = False
+        later, self._later = self._later, []
+        for sender in later:
             sender.flush()

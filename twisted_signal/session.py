@@ -117,7 +117,7 @@ class Session:
             log.info("Client left: %s, room %s", before.label, before.room.label)
             self._tell_others(before.room, PeerLeft(before.client_id))
         self._tell_others(member.room, PeerJoined(member.client_id, member.client_type))
-        for peer in list(member.peers()):
+        for peer in [peer for peer in member.peers() if peer.backlog is not None]:
             self._hand_over(peer, member)
         self._hand_over_own_backlog(member)
         if before is not None:

@@ -25,7 +25,12 @@ from twisted_signal.channel import MAX_BUFFER
 from twisted_signal.outbox import Outbox
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import printable, quoted
-from twisted_signal.websocket import MAX_MESSAGE_SIZE, SignalFactory
+from twisted_signal.websocket import (
+    MAX_MESSAGE_SIZE,
+    PING_INTERVAL,
+    PING_TIMEOUT,
+    SignalFactory,
+)
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
@@ -40,6 +45,8 @@ class Options(usage.Options):
         listeners: where to listen.
         max_message_size: the largest message that a client may send, in bytes; 0 for any.
         max_buffer: the most that may wait for one client that does not read; likewise.
+        ping_interval: seconds of silence after which a client is pinged; 0: never.
+        ping_timeout: seconds of silence after a ping, in which it is taken for gone.
         outbox: gathers what is sent and logged in a turn of the reactor.
     """
 
@@ -59,13 +66,27 @@ class Options(usage.Options):
             "max-buffer",
             None,
             str(MAX_BUFFER),
-            "Drop a client that does not read once more than this waits for it, in bytes; 0: never.",
+            "Drop a client that does not read when more bytes than this wait for it; 0: never.",
+        ],
+        [
+            "ping-interval",
+            None,
+            str(PING_INTERVAL),
+            "Ping a client after this many seconds of silence; 0: never.",
+        ],
+        [
+            "ping-timeout",
+            None,
+            str(PING_TIMEOUT),
+            "Drop a client that says nothing for this many seconds after a ping.",
         ],
     ]
 
     listeners: list[Listener]
     max_message_size: int
     max_buffer: int
+    ping_interval: int
+    ping_timeout: int
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,6 +124,8 @@ class Options(usage.Options):
         """
         self.max_message_size = _number("--max-message-size", self["max-message-size"], 2**31)
         self.max_buffer = _number("--max-buffer", self["max-buffer"], 2**31)
+        self.ping_interval = _number("--ping-interval", self["ping-interval"], 86400)
+        self.ping_timeout = _number("--ping-timeout", self["ping-timeout"], 86400)
         level = self["log-level"].upper()
         if level not in logs.LEVELS:
             raise usage.UsageError(
@@ -137,6 +160,8 @@ def makeService(options: Options) -> IService:
         outbox=options.outbox,
         max_message_size=options.max_message_size,
         max_buffer=options.max_buffer,
+        ping_interval=options.ping_interval,
+        ping_timeout=options.ping_timeout,
     )
     return SignalService(reactor, factory, options.listeners)
 

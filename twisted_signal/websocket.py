@@ -17,15 +17,16 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import __version__
-from twisted_signal.channel import MAX_BUFFER, OPEN, Channel, ChannelFactory
+from twisted_signal.channel import MAX_BUFFER, Channel, ChannelFactory
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
 from twisted_signal.frames import TEXT, frame
-from twisted_signal.messages import Arrival, ServerMessage
+from twisted_signal.messages import Arrival, PeerJoined, PeerLeft, ServerMessage
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
+from twisted_signal.slim import OPEN
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,15 @@ SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
 CLOSE_TIMEOUT = 5.0
 """Seconds from the first Close frame to the end of the TCP connection."""
+PING_INTERVAL = 20
+"""Seconds of silence after which a client is pinged."""
+PING_TIMEOUT = 20
+"""Seconds of silence after the ping in which a client is taken for gone."""
 MAX_MESSAGE_SIZE = 64 * 1024
 """The largest message that a client may send, in bytes."""
+
+ANNOUNCEMENTS = (PeerJoined, PeerLeft)
+"""What a room is told of its members. Where many are told, they are told of several at a time."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -67,6 +75,7 @@ class SignalProtocol(Channel):
     def onOpen(self) -> None:
         """The WebSocket is open."""
         self._stop_timer()
+        self.factory.watch(self)
         log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         self._session = session = Session(self, self.factory.registry, self.address)
         self._arrive(session, self._conversation.opened)
@@ -134,10 +143,15 @@ class SignalProtocol(Channel):
         if self.state != OPEN:
             return
         payload = self._conversation.encode(message)
-        if payload is not None:
-            # Not sendMessage: that holds what is sent to the size limit of what is received, and
-            # a relayed message may be a little longer than it came.
-            self.sendData(frame(TEXT, payload))
+        if payload is None:
+            return
+        # Not sendMessage: that holds what is sent to the size limit of what is received, and a
+        # relayed message may be a little longer than it came.
+        data = self.factory.text_frame(payload)
+        if isinstance(message, ANNOUNCEMENTS):
+            self.send_later(data)
+        else:
+            self.sendData(data)
 
     def close(self, code: int, reason: str) -> None:
         """See `registry.Client`."""
@@ -189,10 +203,13 @@ class SignalFactory(ChannelFactory):
         self,
         reactor: IReactorTime,
         registry: Registry | None = None,
+        *,
         max_message_size: int = MAX_MESSAGE_SIZE,
         now_ns: Callable[[], int] = time.time_ns,
         max_buffer: int = MAX_BUFFER,
         outbox: Outbox | None = None,
+        ping_interval: int = PING_INTERVAL,
+        ping_timeout: int = PING_TIMEOUT,
     ) -> None:
         """
         Args:
@@ -203,12 +220,23 @@ class SignalFactory(ChannelFactory):
             max_buffer: the most that may wait for one client that does not read, in bytes; 0 for
                 any.
             outbox: gathers what is sent; a new one by default.
+            ping_interval: seconds of silence after which a client is pinged; 0: never.
+            ping_timeout: seconds after that in which it must have said something.
         """
-        super().__init__(reactor, f"vislam-signal/{__version__}", outbox or Outbox(), max_buffer)
+        super().__init__(
+            reactor,
+            f"vislam-signal/{__version__}",
+            outbox=outbox or Outbox(),
+            max_buffer=max_buffer,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+        )
         self.registry = registry or Registry()
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()
         self._all_gone: Deferred[None] | None = None
+        self._payload = b""
+        self._frame = frame(TEXT, b"")
         self.setProtocolOptions(
             versions=[13],  # RFC 6455; the drafts before it are long out of use
             webStatus=False,  # Autobahn's page redirects to wherever a link says
@@ -219,6 +247,13 @@ class SignalFactory(ChannelFactory):
             openHandshakeTimeout=0,  # see the module's docstring for these
             closeHandshakeTimeout=0,
         )
+
+    def text_frame(self, payload: bytes) -> bytes:
+        """Return the frame for a text; the same one for the same object."""
+        if payload is not self._payload:
+            self._frame = frame(TEXT, payload)
+            self._payload = payload
+        return self._frame
 
     def connected(self, protocol: SignalProtocol) -> None:
         """A TCP connection came in."""

@@ -14,7 +14,11 @@ _TYPES = type_names(ReadmeMessage)
 
 
 class ReadmeDialect:
-    """Implements Dialect. It has no state: one serves all connections."""
+    """Implements Dialect. Nothing in it depends on the connection: one serves them all."""
+
+    def __init__(self) -> None:
+        self._message: ServerMessage | None = None  # the one that was encoded last
+        self._payload = b""
 
     def arrival(self) -> None:
         """See Dialect."""
@@ -34,5 +38,8 @@ class ReadmeDialect:
         return message
 
     def encode(self, message: ServerMessage) -> bytes:
-        """See Dialect."""
-        return _encoder.encode(message)
+        """See Dialect. What is said to many is encoded once: they get the same bytes object."""
+        if message is not self._message:
+            self._payload = _encoder.encode(message)
+            self._message = message
+        return self._payload

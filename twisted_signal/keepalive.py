@@ -1,0 +1,78 @@
+"""Finds the connections at whose other end nobody is any more: one timer for all of them.
+
+A connection from which nothing came for a while is pinged (RFC 6455, section 5.5.2); one that stays
+silent after that is gone. No I/O and no clock: whoever holds this lets it tick once a second.
+"""
+
+from typing import Protocol
+
+
+class Watched(Protocol):
+    """A connection.
+
+    Attributes:
+        heard: the tick in which something came from it last.
+        due: the tick in which it is looked at next.
+    """
+
+    heard: int
+    due: int
+
+    def probe(self) -> None:
+        """Make the other end say something, if it is there."""
+
+    def vanish(self) -> None:
+        """Nobody is there."""
+
+
+class KeepAlive:
+    """A timer wheel: the connections by the tick in which they are looked at.
+
+    Attributes:
+        now: ticks so far.
+    """
+
+    def __init__(self, interval: int, timeout: int) -> None:
+        """
+        Args:
+            interval: ticks of silence after which a connection is probed.
+            timeout: ticks of silence after that in which it must have said something.
+        """
+        self.now = 0
+        self._interval = interval
+        self._timeout = timeout
+        self._by_due: dict[int, set[Watched]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is any connection to look at."""
+        return bool(self._by_due)
+
+    def add(self, connection: Watched) -> None:
+        """Watch a connection, that was just heard of."""
+        connection.heard = self.now
+        self._look_in(connection, self.now + self._interval)
+
+    def remove(self, connection: Watched) -> None:
+        """Watch a connection no more."""
+        others = self._by_due.get(connection.due)
+        if others is not None:
+            others.discard(connection)
+            if not others:
+                del self._by_due[connection.due]
+
+    def tick(self) -> None:
+        """Look at those that are due."""
+        self.now += 1
+        for connection in self._by_due.pop(self.now, ()):
+            silence = self.now - connection.heard
+            if silence < self._interval:
+                self._look_in(connection, connection.heard + self._interval)
+            elif silence < self._interval + self._timeout:
+                self._look_in(connection, connection.heard + self._interval + self._timeout)
+                connection.probe()
+            else:
+                connection.vanish()
+
+    def _look_in(self, connection: Watched, due: int) -> None:
+        connection.due = due
+        self._by_due.setdefault(due, set()).add(connection)
