@@ -31,7 +31,7 @@ def test_a_client_is_a_readme_client_until_something_else_shows() -> None:
 def test_register_as_first_message_makes_a_readme_client_on_any_path(path: str) -> None:
     client = conversation(path)
 
-    assert client.decode(REGISTER, 0, registered=False) == (Register("pc"),)
+    assert client.decode(REGISTER, 0, registered=False) == (None, Register("pc"))
 
     assert not speaks_flat(client)
     assert not client.silence_tells
@@ -64,6 +64,7 @@ def test_connect_is_an_arrival_itself() -> None:
     client = conversation()
 
     assert client.decode(b'{"type":"connect","client_id":"a"}', 0, registered=False) == (
+        None,
         Register("a", "default", "android"),
     )
     assert speaks_flat(client)
@@ -109,7 +110,7 @@ def test_who_was_taken_for_the_app_can_still_register_first(query: dict[str, str
     if client.opened() is None:
         client.silent()
 
-    assert client.decode(REGISTER, 0, registered=True) == (Register("pc"),)
+    assert client.decode(REGISTER, 0, registered=True) == (None, Register("pc"))
 
     assert not speaks_flat(client)
 
@@ -138,9 +139,9 @@ def test_a_flat_client_in_its_room_does_not_arrive_again() -> None:
     client = conversation()
     client.decode(FLAT_OFFER, 0, registered=False)
 
-    messages = client.decode(FLAT_OFFER, 0, registered=True)
+    said = client.decode(FLAT_OFFER, 0, registered=True)
 
-    assert messages == (Offer(raw({"type": "offer", "sdp": "v=0"})),)
+    assert said == (None, Offer(raw({"type": "offer", "sdp": "v=0"})))
 
 
 def test_a_flat_client_that_could_not_arrive_tries_again_with_its_next_message() -> None:
@@ -174,8 +175,9 @@ def test_a_bad_first_message_decides_nothing(bad: bytes, first: bytes) -> None:
 def test_who_names_a_target_is_no_flat_client(data: bytes) -> None:
     client = conversation()
 
-    (message,) = client.decode(data, 0, registered=False)
+    arrival, message = client.decode(data, 0, registered=False)
 
+    assert arrival is None
     assert isinstance(message, Offer)
     assert message.target_id == "b"
     assert not speaks_flat(client)

@@ -11,7 +11,10 @@ import pytest
 from processes import ROOT
 
 PACKAGE = ROOT / "twisted_signal"
-CORE = ("text", "errors", "messages", "backlog", "registry", "dialects", "session")
+CORE = (
+    "text", "errors", "messages", "backlog", "registry", "dialects", "session",
+    "frames", "handshake", "outbox",
+)  # fmt: skip
 
 
 def table() -> dict[str, set[str]]:

@@ -15,7 +15,8 @@ from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 
 from twisted_signal import logs
-from twisted_signal.logs import LineFormatter, module_name, observer
+from twisted_signal.logs import LeanRecord, LineFormatter, LineHandler, module_name, observer
+from twisted_signal.outbox import Outbox
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(\w+)\] (\w+): (.*)")
 
@@ -26,7 +27,10 @@ def _logging_as_it_was() -> Iterator[None]:
     loggers = [logging.getLogger(), logging.getLogger("twisted_signal")]
     before = [(logger.handlers[:], logger.level) for logger in loggers]
     raising, rotating = logging.raiseExceptions, signal.getsignal(signal.SIGUSR1)
+    record_factory, source_file = logging.getLogRecordFactory(), logging._srcfile  # type: ignore[attr-defined] # as in logs
     yield
+    logging.setLogRecordFactory(record_factory)
+    logging._srcfile = source_file  # type: ignore[attr-defined]
     for logger, (handlers, level) in zip(loggers, before, strict=True):
         logger.handlers[:] = handlers
         logger.setLevel(level)
@@ -44,7 +48,7 @@ def stdout(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 @pytest.fixture
 def started(stdout: io.StringIO) -> Iterator[io.StringIO]:
     """The log as a server has it, at DEBUG, with Twisted's events in it."""
-    logs.start(None, "DEBUG")
+    logs.start(None, "DEBUG", Outbox())
     globalLogPublisher.addObserver(observer)
     yield stdout
     globalLogPublisher.removeObserver(observer)
@@ -143,7 +147,7 @@ def test_a_failure_comes_out_with_its_traceback(started: io.StringIO) -> None:
 
 
 def test_events_below_the_level_are_left_out(stdout: io.StringIO) -> None:
-    logs.start(None, "WARNING")
+    logs.start(None, "WARNING", Outbox())
 
     observer({"log_level": LogLevel.info, "log_namespace": "twisted.x", "log_format": "quiet"})
     logging.getLogger("twisted_signal.x").info("quiet")
@@ -160,7 +164,7 @@ def test_a_handler_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) ->
     errors = io.StringIO()
     monkeypatch.setattr(sys, "stdout", Full())
     monkeypatch.setattr(sys, "stderr", errors)
-    logs.start(None, "INFO")
+    logs.start(None, "INFO", Outbox())
 
     logging.getLogger("twisted_signal.x").info("lost")
 
@@ -173,7 +177,7 @@ def test_a_handler_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def test_twistd_in_the_foreground_logs_to_stdout_through_the_observer(stdout: io.StringIO) -> None:
     runner: dict[str, Any] = {"nodaemon": 1, "logfile": None, "logger": None, "syslog": 0}
 
-    logs.start(runner, "INFO")
+    logs.start(runner, "INFO", Outbox())
     logging.getLogger("twisted_signal.x").info("here")
 
     assert lines(stdout) == [("INFO", "x", "here")]
@@ -186,7 +190,7 @@ def test_twistd_in_the_foreground_logs_to_stdout_through_the_observer(stdout: io
 def test_twistd_logs_to_its_log_file(tmp_path: Path, nodaemon: int) -> None:
     path = tmp_path / "signal.log"
 
-    logs.start({"nodaemon": nodaemon, "logfile": str(path)}, "INFO")
+    logs.start({"nodaemon": nodaemon, "logfile": str(path)}, "INFO", Outbox())
     logging.getLogger("twisted_signal.x").info("über")
 
     match = LINE.fullmatch(path.read_text(encoding="utf-8").rstrip("\n"))
@@ -197,7 +201,7 @@ def test_twistd_logs_to_its_log_file(tmp_path: Path, nodaemon: int) -> None:
 def test_a_daemon_logs_to_twistd_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    logs.start({"nodaemon": 0, "logfile": None}, "INFO")
+    logs.start({"nodaemon": 0, "logfile": None}, "INFO", Outbox())
     logging.getLogger("twisted_signal.x").info("here")
 
     assert (tmp_path / "twistd.log").read_text().endswith("x: here\n")
@@ -205,7 +209,7 @@ def test_a_daemon_logs_to_twistd_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_daemon_has_no_stdout_to_log_to() -> None:
     with pytest.raises(OSError, match="daemon"):
-        logs.start({"nodaemon": 0, "logfile": "-"}, "INFO")
+        logs.start({"nodaemon": 0, "logfile": "-"}, "INFO", Outbox())
 
 
 def test_sigusr1_rotates_the_log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +219,7 @@ def test_sigusr1_rotates_the_log_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert IReactorFromThreads.providedBy(reactor)
     monkeypatch.setattr(reactor, "callFromThread", called.append)
     path = tmp_path / "signal.log"
-    logs.start({"logfile": str(path)}, "INFO")
+    logs.start({"logfile": str(path)}, "INFO", Outbox())
     logging.getLogger("twisted_signal.x").info("before")
 
     signal.raise_signal(signal.SIGUSR1)
@@ -230,7 +234,7 @@ def test_sigusr1_rotates_the_log_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_log_that_the_operator_chose_gets_our_lines(runner: dict[str, Any]) -> None:
     events: list[Any] = []
     remember: Any = events.append
-    logs.start(runner, "INFO")
+    logs.start(runner, "INFO", Outbox())
     globalLogPublisher.addObserver(remember)
 
     logging.getLogger("twisted_signal.x").warning("here {it} is")
@@ -248,7 +252,7 @@ def test_a_log_of_twisteds_that_writes_to_the_standard_one_does_not_go_round() -
     written = io.StringIO()
     logging.getLogger().handlers[:] = [logging.StreamHandler(written)]
     standard: Any = STDLibLogObserver()
-    logs.start({"logger": "twisted.logger.STDLibLogObserver"}, "INFO")
+    logs.start({"logger": "twisted.logger.STDLibLogObserver"}, "INFO", Outbox())
     globalLogPublisher.addObserver(standard)
 
     logging.getLogger("twisted_signal.x").warning("here")
@@ -263,7 +267,7 @@ def test_a_name_that_stdout_cannot_write_is_no_reason_to_lose_a_line(
     written = io.BytesIO()
     ascii_only = io.TextIOWrapper(written, encoding="ascii")
     monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=ascii_only))
-    logs.start(None, "INFO")
+    logs.start(None, "INFO", Outbox())
 
     logging.getLogger("twisted_signal.x").info("Gerät")
 
@@ -278,7 +282,7 @@ def test_twist_logs_to_its_file_through_the_observer() -> None:
         "logLevel": LogLevel.info,
     }
 
-    logs.start(runner, "DEBUG")
+    logs.start(runner, "DEBUG", Outbox())
     logging.getLogger("twisted_signal.x").debug("here")
 
     assert lines(written) == [("DEBUG", "x", "here")]
@@ -290,3 +294,229 @@ def test_a_record_is_formatted_alike_wherever_it_is_written() -> None:
     record = logging.LogRecord("twisted_signal.x", logging.INFO, "", 0, "text", None, None)
 
     assert LINE.fullmatch(LineFormatter().format(record)) is not None
+
+
+# Written in turns
+
+
+class Writes(io.StringIO):
+    """A stream that remembers each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each: list[str] = []
+        self.flushed = 0
+
+    def write(self, text: str) -> int:
+        self.each.append(text)
+        return super().write(text)
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
+class Full(Writes):
+    """A stream on a full disk, as long as `is_full`."""
+
+    is_full = True
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+class Bystander:
+    """Something else that waits for the end of the turn."""
+
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    return Outbox()
+
+
+def line_logger(stream: io.StringIO, outbox: Outbox) -> logging.Logger:
+    """Return a logger of its own whose lines go to a stream."""
+    logger = logging.Logger("twisted_signal.x")
+    handler = LineHandler(stream, outbox)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    return logger
+
+
+def test_a_line_outside_a_turn_is_written_at_once(outbox: Outbox) -> None:
+    stream = Writes()
+    logger = line_logger(stream, outbox)
+
+    logger.info("first")
+    assert stream.each == ["first\n"]
+    logger.info("second")
+
+    assert stream.each == ["first\n", "second\n"]
+    assert stream.flushed == 2
+
+
+def test_the_lines_of_a_turn_are_written_together_in_their_order(outbox: Outbox) -> None:
+    stream = Writes()
+    logger = line_logger(stream, outbox)
+    expected = [str(number) for number in range(100)]
+    outbox.open = True
+
+    for text in expected:
+        logger.info(text)
+    assert stream.each == []
+    outbox.close()
+
+    assert stream.each == ["".join(f"{text}\n" for text in expected)]
+    assert stream.flushed == 1
+
+
+def test_each_turn_has_its_own_write(outbox: Outbox) -> None:
+    stream = Writes()
+    logger = line_logger(stream, outbox)
+
+    for turn in (["a", "b"], [], ["c"]):
+        outbox.open = True
+        for text in turn:
+            logger.info(text)
+        outbox.close()
+    logger.info("d")
+
+    assert stream.each == ["a\nb\n", "c\n", "d\n"]
+
+
+@pytest.mark.parametrize("in_a_turn", [True, False])
+def test_a_closed_stream_does_no_harm(outbox: Outbox, in_a_turn: bool) -> None:
+    stream, bystander = Writes(), Bystander()
+    logger = line_logger(stream, outbox)
+    stream.close()
+
+    outbox.open = in_a_turn
+    logger.info("lost")
+    outbox.add(bystander)
+    outbox.close()
+
+    assert bystander.flushed == 1
+
+
+@pytest.mark.parametrize("in_a_turn", [True, False])
+def test_a_full_disk_does_no_harm_and_the_log_goes_on_after_it(
+    outbox: Outbox, in_a_turn: bool
+) -> None:
+    stream, bystander = Full(), Bystander()
+    logger = line_logger(stream, outbox)
+
+    outbox.open = in_a_turn
+    logger.info("lost")
+    outbox.add(bystander)
+    outbox.close()
+    stream.is_full = False
+    logger.info("here")
+
+    assert bystander.flushed == 1
+    assert stream.each == ["here\n"]
+
+
+def test_a_record_that_cannot_be_formatted_loses_its_own_line_only(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    stream = Writes()
+    logger = line_logger(stream, outbox)
+    outbox.open = True
+
+    logger.info("before")
+    logger.info("%d", "no number")
+    logger.info("after")
+    outbox.close()
+
+    assert stream.each == ["before\nafter\n"]
+
+
+def test_what_waits_is_written_when_the_process_ends(outbox: Outbox) -> None:
+    stream = Writes()
+    logger = line_logger(stream, outbox)
+    outbox.open = True
+    logger.info("last words")
+
+    logger.handlers[0].flush()  # as logging.shutdown does
+
+    assert stream.each == ["last words\n"]
+    outbox.close()
+    assert stream.each == ["last words\n"]
+
+
+# What a record has
+
+
+def record(kind: type[logging.LogRecord], *arguments: Any, message: str = "text") -> Any:
+    return kind("twisted_signal.x", logging.WARNING, "/a/b.py", 7, message, arguments, None)
+
+
+def test_a_lean_record_has_all_that_a_record_of_the_standard_library_has() -> None:
+    full, lean = record(logging.LogRecord), record(LeanRecord)
+
+    missing = [name for name in vars(full) if not hasattr(lean, name)]
+
+    assert missing == [], "this Python's LogRecord has more attributes than LeanRecord stands for"
+    for name in ("name", "levelno", "levelname", "msg", "args", "exc_info"):
+        assert getattr(lean, name) == getattr(full, name)
+    assert lean.created == pytest.approx(full.created, abs=60)
+
+
+def test_every_field_that_a_formatter_may_ask_for_can_be_shown() -> None:
+    names = [*vars(record(logging.LogRecord)), "message", "asctime"]
+    form = " ".join(f"%({name})s" for name in names)
+
+    shown = logging.Formatter(form).format(record(LeanRecord))
+
+    assert shown.startswith("twisted_signal.x text ")
+
+
+def test_numbers_that_a_formatter_may_ask_for_are_numbers() -> None:
+    form = "%(levelno)d %(lineno)d %(created)f %(msecs)d %(relativeCreated)d"
+
+    assert logging.Formatter(form).format(record(LeanRecord)).startswith("30 ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("a",), ("a", 2), ({"name": "a"},), ({},)])
+def test_a_lean_record_reads_its_arguments_as_the_standard_one_does(
+    arguments: tuple[object, ...],
+) -> None:
+    message = {0: "100 %", 1: "%s", 2: "%s %d"}[len(arguments)]
+    if arguments == ({"name": "a"},):
+        message = "%(name)s"
+
+    assert record(LeanRecord, *arguments, message=message).getMessage() == (
+        record(logging.LogRecord, *arguments, message=message).getMessage()
+    )
+
+
+def test_a_filter_of_the_standard_library_takes_a_lean_record() -> None:
+    assert logging.Filter("twisted_signal").filter(record(LeanRecord))
+    assert not logging.Filter("autobahn").filter(record(LeanRecord))
+
+
+def test_a_record_that_came_over_the_wire_can_be_made(started: io.StringIO) -> None:
+    made = logging.makeLogRecord({"name": "twisted_signal.x", "msg": "text", "levelname": "INFO"})
+
+    assert isinstance(made, LeanRecord)
+    assert LINE.fullmatch(LineFormatter().format(made)) is not None
+
+
+def test_what_the_caller_adds_to_a_record_is_kept(started: io.StringIO) -> None:
+    seen: list[logging.LogRecord] = []
+    logger = logging.getLogger("twisted_signal.x")
+    remember: Any = lambda record: seen.append(record) or True  # noqa: E731
+    logger.addFilter(remember)
+
+    logger.info("text", extra={"room": "lab"})
+
+    logger.removeFilter(remember)
+    assert vars(seen[0])["room"] == "lab"

@@ -1,7 +1,6 @@
 """The options, on their own and as an operator types them."""
 
 import re
-import shutil
 import signal
 import socket
 import ssl
@@ -11,45 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make_certificate
 from processes import BIN, PATIENCE, ROOT, running, server
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 from websockets.sync.client import connect, unix_connect
 
 from twisted_signal import __version__, logs, tap
+from twisted_signal.channel import MAX_BUFFER
+from twisted_signal.outbox import Outbox
 from twisted_signal.service import SignalService
 from twisted_signal.tap import Options, makeService
 from twisted_signal.websocket import MAX_MESSAGE_SIZE
 
 
 @pytest.fixture(autouse=True)
-def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str, Outbox]]:
     """What the log was told to do; it is the test runner's log that goes on."""
-    calls: list[tuple[Any, str]] = []
-    monkeypatch.setattr(logs, "start", lambda runner, level: calls.append((runner, level)))
+    calls: list[tuple[Any, str, Outbox]] = []
+    monkeypatch.setattr(logs, "start", lambda *arguments: calls.append(arguments))
     return calls
-
-
-def make_certificate(directory: Path) -> Path:
-    """Make a key and a certificate for localhost, in one file."""
-    path = directory / "both.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-            "-keyout", f"{path}.key", "-out", f"{path}.crt",
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    path.write_bytes(Path(f"{path}.key").read_bytes() + Path(f"{path}.crt").read_bytes())
-    return path
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed, which makes the certificate")
     return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
@@ -91,20 +75,22 @@ def test_a_host_may_be_a_name() -> None:
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "info", "Warning", "error"])
-def test_a_log_level_may_be_in_any_case(level: str, started_logs: list[tuple[Any, str]]) -> None:
-    parse("--log-level", level)
+def test_a_log_level_may_be_in_any_case(
+    level: str, started_logs: list[tuple[Any, str, Outbox]]
+) -> None:
+    options = parse("--log-level", level)
 
-    assert started_logs == [(None, level.upper())]
+    assert started_logs == [(None, level.upper(), options.outbox)]
 
 
-def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str]]) -> None:
+def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str, Outbox]]) -> None:
     runner = usage.Options()  # as twist's, which writes no pid file
     options = Options()
     options.parent = runner
 
     options.parseOptions([])
 
-    assert started_logs == [(runner, "INFO")]
+    assert started_logs == [(runner, "INFO", options.outbox)]
 
 
 @pytest.mark.parametrize(("arguments", "size"), [([], 65536), (["--max-message-size", "0"], 0)])
@@ -118,6 +104,28 @@ def test_the_largest_message_is_an_option(arguments: list[str], size: int) -> No
     assert size in (0, MAX_MESSAGE_SIZE)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "size"),
+    [([], MAX_BUFFER), (["--max-buffer", "0"], 0), (["--max-buffer", "4096"], 4096)],
+)
+def test_the_most_that_waits_for_a_client_is_an_option(arguments: list[str], size: int) -> None:
+    options = parse(*arguments)
+
+    service = makeService(options)
+
+    assert isinstance(service, SignalService)
+    assert service.factory.max_buffer == options.max_buffer == size
+
+
+def test_what_is_sent_and_what_is_logged_is_gathered_in_one_place() -> None:
+    options = parse()
+
+    service = makeService(options)
+
+    assert isinstance(service, SignalService)
+    assert service.factory.outbox is options.outbox
+
+
 WRONG = [
     (["--port", "65536"], "--port must be a number from 0 to 65535, not 65536"),
     (["--port", "-1"], "--port must be a number"),
@@ -126,6 +134,7 @@ WRONG = [
     (["--port", "٣"], "--port must be a number"),
     (["--port", "9" * 5000], "--port must be a number"),
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
+    (["--max-buffer", "-1"], "--max-buffer must be a number from 0 to 2147483648, not -1"),
     (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
     (["--host", "no such host"], '--host must be an address of this machine, and "no such host"'),
     (["--host", "a" * 64 + ".example"], "--host must be an address"),
@@ -180,7 +189,7 @@ def test_a_key_of_another_certificate_is_one_sentence(certificate: Path, tmp_pat
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_runner: object, _level: str) -> None:
+    def refuse(*_arguments: object) -> None:
         raise PermissionError(13, "Permission denied", "/var/log/x")
 
     monkeypatch.setattr(logs, "start", refuse)
@@ -214,6 +223,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--port": tap.DEFAULT_PORT,
         "--log-level": "INFO",
         "--max-message-size": MAX_MESSAGE_SIZE,
+        "--max-buffer": MAX_BUFFER,
     }
 
     for option, default in defaults.items():

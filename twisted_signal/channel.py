@@ -20,7 +20,16 @@ from twisted.python.failure import Failure
 
 from twisted_signal import handshake
 from twisted_signal.addresses import peer_text
-from twisted_signal.frames import PING, PONG, TEXT, TEXT_BEGINS, TEXT_ENDS, FragmentTrain, split
+from twisted_signal.frames import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    TEXT_BEGINS,
+    TEXT_ENDS,
+    FragmentTrain,
+    split,
+)
 from twisted_signal.keepalive import KeepAlive
 from twisted_signal.outbox import Outbox
 from twisted_signal.slim import CLOSED, CONNECTING, OPEN, SlimProtocol
@@ -82,7 +91,10 @@ class Channel(SlimProtocol):
         self.heard = factory.keep_alive.now
         outbox = factory.outbox
         if outbox.open:
-            self._receive(data)
+            if self.state == OPEN and not self._is_midway:
+                self._receive_frames(data)
+            else:
+                self._receive(data)
             return
         outbox.open = True
         try:
@@ -150,9 +162,14 @@ class Channel(SlimProtocol):
             self._cut = None
         frames, end, missing = split(data, self.factory.maxFramePayloadSize)
         for first, payload, start in frames:
-            if self.state != OPEN or not self._take(first, payload):
-                self._hand_over(data[start:])
-                return
+            if self.state == OPEN:
+                if first == TEXT and self._train is None:
+                    self.onMessage(payload, isBinary=False)
+                    continue
+                if self._take(first, payload):
+                    continue
+            self._hand_over(data[start:])
+            return
         if end == len(data):
             return
         if missing and self.state == OPEN:
@@ -163,14 +180,22 @@ class Channel(SlimProtocol):
 
     def _take(self, first: int, payload: bytes) -> bool:
         """Do what a frame asks for; or return False, if it has no place here."""
-        if first == TEXT and self._train is None:
-            self.onMessage(payload, isBinary=False)
-        elif first == PING:
+        if first == PING:
             self.onPing(payload)
         elif first == PONG:
             self.onPong(payload)
+        elif first == CLOSE:
+            return self._take_close(payload)
         else:
             return self._take_fragment(first, payload)
+        return True
+
+    def _take_close(self, payload: bytes) -> bool:
+        if len(payload) == 1:
+            return False  # half a code
+        code = int.from_bytes(payload[:2], "big") if payload else None
+        self._train = None  # it will not be finished
+        self.onCloseFrame(code, payload[2:] or None)  # type: ignore[arg-type] # it takes None
         return True
 
     def _take_fragment(self, first: int, payload: bytes) -> bool:
@@ -225,17 +250,20 @@ class Channel(SlimProtocol):
         elif not self._direct:
             self.transport.write(data)
         elif self.state != CLOSED:
-            # Past the transport's buffer, for which the reactor would have to be told twice.
-            try:
-                sent = self.transport.socket.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                return  # the connection is lost, which the reactor will say
-            if sent < len(data):
-                self._waiting = []
-                self._wait(data[sent:])
-                self.transport.registerProducer(self, streaming=False)
+            self._write_directly(data)
+
+    def _write_directly(self, data: bytes) -> None:
+        """Write past the transport's buffer, for which the reactor would have to be told twice."""
+        try:
+            sent = self.transport.socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            return  # the connection is lost, which the reactor will say
+        if sent < len(data):
+            self._waiting = []
+            self._wait(data[sent:])
+            self.transport.registerProducer(self, streaming=False)
 
     def _wait(self, data: bytes) -> None:
         assert self._waiting is not None
@@ -270,10 +298,15 @@ class Channel(SlimProtocol):
 
     def _closeConnection(self, abort: bool = False) -> None:
         """End the TCP connection. Without `abort`, what was sent before still goes out."""
-        rest = (self._waiting or []) + (self._out or [])
-        self._waiting = self._out = None
-        if rest and not abort:
-            self.transport.write(b"".join(rest))
+        rest = b"".join(self._out or [])
+        self._out = None
+        if abort:
+            pass
+        elif self._waiting is not None or not self._direct:
+            self.transport.write(b"".join([*(self._waiting or []), rest]))
+        elif rest:
+            self._write_directly(rest)
+        self._waiting = None
         self.transport.unregisterProducer()
         super()._closeConnection(abort)
 

@@ -1,9 +1,9 @@
 """The ordinary frames of RFC 6455, section 5, split from a stream in one go.
 
 Ordinary is what a client in its right mind sends all day: masked text frames, whole or in
-fragments, pings and pongs. Whatever else there is (close and binary frames, reserved bits, lengths
-that are too large or written the long way, text that is no UTF-8) is left for Autobahn, which knows
-what to say to it.
+fragments, pings and pongs, and a Close in the end. Whatever else there is (binary frames, reserved
+bits, lengths that are too large or written the long way, text that is no UTF-8) is left for
+Autobahn, which knows what to say to it.
 """
 
 from codecs import getincrementaldecoder
@@ -18,10 +18,11 @@ TEXT = 0x81
 TEXT_BEGINS = 0x01
 TEXT_GOES_ON = 0x00
 TEXT_ENDS = 0x80
+CLOSE = 0x88
 PING = 0x89
 PONG = 0x8A
 
-_ORDINARY = frozenset((TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG))
+_ORDINARY = frozenset((TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, CLOSE, PING, PONG))
 _MAX_CONTROL_SIZE = 125
 _MAX_SIZE = 2**63 - 1
 # The second byte: masked, with the length in it, in two more bytes, or in eight.
@@ -128,6 +129,9 @@ class FragmentTrain:
             self._decoder.decode(payload, is_last)
         except UnicodeDecodeError:
             return False
+        pending, _ = self._decoder.getstate()
+        if pending[:1] == b"\xed" and pending[1:] >= b"\xa0":
+            return False  # a surrogate, which the decoder waits to see the end of
         if payload:  # empty ones are allowed, and must not add up
             self._parts.append(payload)
             self.size += len(payload)

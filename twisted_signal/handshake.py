@@ -17,11 +17,12 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 _REQUEST_LINE = re.compile(r"GET (/(?:[^\s/;#?][^\s;#?]*)?)(?:\?([^\s#]*))? HTTP/1\.1")
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?")
-_ORIGIN = re.compile(r"null|https?://[\w.-]+(?::\d{1,5})?")
+# Ports from 60000 on are left for Autobahn, which knows where they end.
+_ORIGIN = re.compile(r"null|https?://[\w.-]+(?::(?:[1-5]\d{4}|\d{1,4}))?")
 # An extension that is offered may be declined without a look at its parameters, if they are sound:
-# permessage-deflate's (RFC 7692, section 7.1).
+# permessage-deflate's (RFC 7692, section 7.1), each at most once.
 _EXTENSIONS = re.compile(
-    r"permessage-deflate(?: ?; ?(?:client_max_window_bits|client_no_context_takeover))*"
+    r"permessage-deflate(?: ?; ?client_max_window_bits)?(?: ?; ?client_no_context_takeover)?"
 )
 _NAME = re.compile(r"[\w-]+")
 _REQUIRED = ("host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version")
@@ -54,7 +55,10 @@ def read(data: bytes) -> Request | None:
     end = data.find(END)
     if end < 0 or not data.isascii():
         return None
-    first_line, *lines = data[:end].decode("ascii").split("\r\n")
+    text = data[:end].decode("ascii")
+    if not text.replace("\r\n", "").isprintable():
+        return None  # what Autobahn takes for the end of a line, among others
+    first_line, *lines = text.split("\r\n")
     target = _REQUEST_LINE.fullmatch(first_line)
     if target is None:
         return None
@@ -88,7 +92,7 @@ def _is_ordinary(headers: dict[str, str]) -> bool:
     connection = headers["connection"].lower()
     return (
         headers["upgrade"].lower() == "websocket"
-        and (connection == "upgrade" or "upgrade" in connection.replace(" ", "").split(","))
+        and (connection == "upgrade" or "upgrade" in map(str.strip, connection.split(",")))
         and headers["sec-websocket-version"] == "13"
         and _KEY.fullmatch(headers["sec-websocket-key"]) is not None
         and _HOST.fullmatch(headers["host"]) is not None

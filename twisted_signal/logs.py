@@ -38,16 +38,27 @@ _LEVEL_OF_EVENT = {
 _LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()}
 
 
+# What a LogRecord finds out besides, for a Formatter that asks (it looks into the record's __dict__).
+_NOT_FOUND_OUT = {
+    "pathname": "",
+    "filename": "",
+    "module": "",
+    "lineno": 0,
+    "funcName": "",
+    "processName": "",
+    "threadName": "",
+    "taskName": None,
+    "process": None,
+    "thread": None,
+    "exc_text": None,
+    "stack_info": None,
+    "msecs": 0.0,
+    "relativeCreated": 0.0,
+}
+
+
 class LeanRecord(logging.LogRecord):
     """A record of what our lines show, and no more: a LogRecord finds out 20 things for each."""
-
-    pathname = filename = module = ""
-    lineno = 0
-    funcName = processName = threadName = ""
-    taskName = None
-    process = thread = None
-    exc_text = stack_info = None
-    msecs = relativeCreated = 0.0
 
     def __init__(  # noqa: PLR0917 - as logging calls it
         self,
@@ -61,10 +72,13 @@ class LeanRecord(logging.LogRecord):
         func: str | None = None,
         sinfo: str | None = None,
     ) -> None:
+        self.__dict__.update(_NOT_FOUND_OUT)
         self.name = name
         self.levelno = level
         self.levelname = logging.getLevelName(level)
         self.msg = msg
+        if args and len(args) == 1 and isinstance(args[0], dict) and args[0]:
+            args = args[0]  # the names in the message are looked up in it
         self.args = args
         self.exc_info = exc_info
         self.created = time.time()

@@ -25,6 +25,8 @@ NAME_RULE = f"must be a string of 1 to {NAME_LENGTH} characters without control 
 class RelayedOffer(Struct, frozen=True, tag="offer"):
     """An offer as its target gets it. `sdp`: the JSON value as the sender wrote it."""
 
+    for_all: ClassVar[bool] = False
+
     sender_id: str
     sdp: Raw
 
@@ -32,12 +34,16 @@ class RelayedOffer(Struct, frozen=True, tag="offer"):
 class RelayedAnswer(Struct, frozen=True, tag="answer"):
     """An answer as its target gets it. `sdp`: the JSON value as the sender wrote it."""
 
+    for_all: ClassVar[bool] = False
+
     sender_id: str
     sdp: Raw
 
 
 class RelayedIceCandidate(Struct, frozen=True, tag="ice_candidate"):
     """A candidate as its target gets it. `candidate`: the JSON value as the sender wrote it."""
+
+    for_all: ClassVar[bool] = False
 
     sender_id: str
     candidate: Raw
@@ -123,6 +129,8 @@ ClientMessage = Register | Relay | ClientReport
 class Registered(Struct, frozen=True, tag="registered"):
     """The client is in the room. `peers`: the ids of the others, in the order they joined."""
 
+    for_all: ClassVar[bool] = False
+
     client_id: str
     room_id: str
     peers: list[str]
@@ -131,6 +139,8 @@ class Registered(Struct, frozen=True, tag="registered"):
 class PeerJoined(Struct, frozen=True, tag="peer_joined"):
     """Another client came into the room."""
 
+    for_all: ClassVar[bool] = True
+
     client_id: str
     client_type: str
 
@@ -138,11 +148,15 @@ class PeerJoined(Struct, frozen=True, tag="peer_joined"):
 class PeerLeft(Struct, frozen=True, tag="peer_left"):
     """Another client left the room, or its connection ended."""
 
+    for_all: ClassVar[bool] = True
+
     client_id: str
 
 
 class Error(Struct, frozen=True, tag="error", omit_defaults=True):
     """A message was refused. `target_id`: the peer that it named, if it named one."""
+
+    for_all: ClassVar[bool] = False
 
     code: str
     message: str

@@ -23,8 +23,10 @@ from twisted_signal.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-MAX_EVENTS = 256
-"""How many connections are served before the reactor's timers and other events have their turn."""
+MAX_EVENTS = 64
+"""How many connections are served together."""
+MAX_TURNS = 8
+"""How often, before the reactor's timers and other events have their turn."""
 
 READ_SIZE = 64 * 1024
 """How many bytes are read from a connection before others have their turn, as in Twisted."""
@@ -80,11 +82,18 @@ class Poller:
         """The reactor has given up; there is nothing to free that close does not."""
 
     def doRead(self) -> None:
-        """Serve the connections that are ready."""
+        """Serve the connections that are ready, and those that become ready meanwhile."""
+        for _ in range(MAX_TURNS):
+            events = self._epoll.poll(0, MAX_EVENTS)
+            if not events:
+                break
+            self._turn(events)
+
+    def _turn(self, events: list[tuple[int, int]]) -> None:
         outbox = self._outbox
         outbox.open = True
         try:
-            for number, event in self._epoll.poll(0, MAX_EVENTS):
+            for number, event in events:
                 descriptor = self._descriptors.get(number)
                 if descriptor is None:
                     continue  # an earlier event's handler closed it

@@ -22,11 +22,11 @@ from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
 from twisted_signal.frames import TEXT, frame
-from twisted_signal.messages import Arrival, PeerJoined, PeerLeft, ServerMessage
+from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
-from twisted_signal.slim import OPEN
+from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -43,9 +43,6 @@ PING_TIMEOUT = 20
 """Seconds of silence after the ping in which a client is taken for gone."""
 MAX_MESSAGE_SIZE = 64 * 1024
 """The largest message that a client may send, in bytes."""
-
-ANNOUNCEMENTS = (PeerJoined, PeerLeft)
-"""What a room is told of its members. Where many are told, they are told of several at a time."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -147,18 +144,17 @@ class SignalProtocol(Channel):
             return
         # Not sendMessage: that holds what is sent to the size limit of what is received, and a
         # relayed message may be a little longer than it came.
-        data = self.factory.text_frame(payload)
-        if isinstance(message, ANNOUNCEMENTS):
-            self.send_later(data)
+        if message.for_all:
+            self.send_later(self.factory.text_frame(payload))
         else:
-            self.sendData(data)
+            self.sendData(frame(TEXT, payload))
 
     def close(self, code: int, reason: str) -> None:
         """See `registry.Client`."""
-        if self.state == self.STATE_OPEN:
+        if self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
-        elif self.state == self.STATE_CONNECTING:
+        elif self.state == CONNECTING:
             self.transport.abortConnection()
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
@@ -249,7 +245,7 @@ class SignalFactory(ChannelFactory):
         )
 
     def text_frame(self, payload: bytes) -> bytes:
-        """Return the frame for a text; the same one for the same object."""
+        """Return the frame for a text that is said to many: it is made once."""
         if payload is not self._payload:
             self._frame = frame(TEXT, payload)
             self._payload = payload

@@ -39,6 +39,8 @@ class ReadmeDialect:
 
     def encode(self, message: ServerMessage) -> bytes:
         """See Dialect. What is said to many is encoded once: they get the same bytes object."""
+        if not message.for_all:
+            return _encoder.encode(message)
         if message is not self._message:
             self._payload = _encoder.encode(message)
             self._message = message
