@@ -3,14 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_signal.frames import (
+    CLOSE,
     PING,
     PONG,
     TEXT,
     TEXT_BEGINS,
     TEXT_ENDS,
     TEXT_GOES_ON,
-    Frame,
     FragmentTrain,
+    Frame,
     frame,
     is_utf8,
     split,
@@ -40,7 +41,7 @@ def payloads(frames: list[Frame]) -> list[bytes]:
 # split
 
 
-@pytest.mark.parametrize("first", [TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG])
+@pytest.mark.parametrize("first", [TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG, CLOSE])
 def test_each_ordinary_frame_is_split_off(first: int) -> None:
     data = masked(first, b"hello")
 
@@ -109,20 +110,20 @@ def test_a_length_that_is_written_the_long_way_is_not_ordinary(
     assert (end, missing) == (len(before), 0)
 
 
-@pytest.mark.parametrize("first", [TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG])
+@pytest.mark.parametrize("first", [TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG, CLOSE])
 @pytest.mark.parametrize("second", [0x00, 0x05, 0x7E, 0x7F])
 def test_a_frame_without_a_mask_is_not_ordinary(first: int, second: int) -> None:
     assert split(bytes([first, second]) + b"hello", 0) == ([], 0, 0)
 
 
 def test_every_other_first_byte_is_not_ordinary() -> None:
-    ordinary = {TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG}
+    ordinary = {TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG, CLOSE}
 
     for first in set(range(256)) - ordinary:
         assert split(masked(first, b""), 0) == ([], 0, 0)
 
 
-@pytest.mark.parametrize("first", [PING, PONG])
+@pytest.mark.parametrize("first", [PING, PONG, CLOSE])
 @pytest.mark.parametrize("size", [126, 0x10000])
 def test_a_control_frame_that_is_too_long_is_not_ordinary(first: int, size: int) -> None:
     data = masked(first, b"x" * size)
@@ -153,7 +154,7 @@ def test_a_text_that_is_no_utf8_is_not_ordinary(payload: bytes) -> None:
     assert split(masked(TEXT, payload), 0) == ([], 0, 0)
 
 
-@pytest.mark.parametrize("first", [TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG])
+@pytest.mark.parametrize("first", [TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG, CLOSE])
 def test_what_is_no_whole_text_is_not_read_as_utf8(first: int) -> None:
     assert payloads(split(masked(first, b"\xff"), 0)[0]) == [b"\xff"]
 
@@ -214,8 +215,8 @@ def test_the_text_of_a_train_is_that_of_its_fragments() -> None:
     train = FragmentTrain()
 
     for payload in (b"a", b"", b"bc"):
-        assert train.add(payload, False)
-    assert train.add(b"d", True)
+        assert train.add(payload, is_last=False)
+    assert train.add(b"d", is_last=True)
 
     assert train.message() == b"abcd"
     assert train.size == 4
@@ -225,9 +226,9 @@ def test_a_character_may_be_spread_over_fragments() -> None:
     train = FragmentTrain()
 
     for byte in "東".encode():
-        assert train.add(bytes([byte]), False)
+        assert train.add(bytes([byte]), is_last=False)
 
-    assert train.add(b"", True)
+    assert train.add(b"", is_last=True)
     assert train.message() == "東".encode()
 
 
@@ -238,9 +239,9 @@ def test_a_character_may_be_spread_over_fragments() -> None:
 def test_a_fragment_that_makes_it_no_utf8_is_not_taken(fragments: list[bytes]) -> None:
     *good, bad = fragments
     train = FragmentTrain()
-    assert all(train.add(payload, False) for payload in good)
+    assert all(train.add(payload, is_last=False) for payload in good)
 
-    assert not train.add(bad, False)
+    assert not train.add(bad, is_last=False)
 
     assert train.message() == b"".join(good)
     assert train.size == len(b"".join(good))
@@ -249,16 +250,16 @@ def test_a_fragment_that_makes_it_no_utf8_is_not_taken(fragments: list[bytes]) -
 @pytest.mark.parametrize("last", [b"", b"\xe6", b"\x9d"])
 def test_a_text_may_not_end_within_a_character(last: bytes) -> None:
     train = FragmentTrain()
-    assert train.add(b"a" if last == b"\xe6" else b"\xe6", False)
+    assert train.add(b"a" if last == b"\xe6" else b"\xe6", is_last=False)
 
-    assert not train.add(last, True)
+    assert not train.add(last, is_last=True)
 
 
 def test_empty_fragments_do_not_add_up() -> None:
     train = FragmentTrain()
 
     for _ in range(10_000):
-        assert train.add(b"", False)
+        assert train.add(b"", is_last=False)
 
     assert train._parts == []
 
@@ -266,8 +267,8 @@ def test_empty_fragments_do_not_add_up() -> None:
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 0xFFFF, 0x10000])
 def test_a_train_so_far_can_be_told_as_one_fragment(size: int) -> None:
     train = FragmentTrain()
-    train.add(b"x" * (size // 2), False)
-    train.add(b"x" * (size - size // 2), False)
+    train.add(b"x" * (size // 2), is_last=False)
+    train.add(b"x" * (size - size // 2), is_last=False)
 
     told = train.as_one_fragment()
 

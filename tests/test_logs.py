@@ -27,10 +27,10 @@ def _logging_as_it_was() -> Iterator[None]:
     loggers = [logging.getLogger(), logging.getLogger("twisted_signal")]
     before = [(logger.handlers[:], logger.level) for logger in loggers]
     raising, rotating = logging.raiseExceptions, signal.getsignal(signal.SIGUSR1)
-    record_factory, source_file = logging.getLogRecordFactory(), logging._srcfile  # type: ignore[attr-defined] # as in logs
+    record_factory, source_file = logging.getLogRecordFactory(), logging._srcfile
     yield
     logging.setLogRecordFactory(record_factory)
-    logging._srcfile = source_file  # type: ignore[attr-defined]
+    logging._srcfile = source_file
     for logger, (handlers, level) in zip(loggers, before, strict=True):
         logger.handlers[:] = handlers
         logger.setLevel(level)
@@ -343,7 +343,7 @@ def outbox() -> Outbox:
 
 def line_logger(stream: io.StringIO, outbox: Outbox) -> logging.Logger:
     """Return a logger of its own whose lines go to a stream."""
-    logger = logging.Logger("twisted_signal.x")
+    logger = logging.Logger("twisted_signal.x")  # noqa: LOG001 - known to nobody else
     handler = LineHandler(stream, outbox)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
@@ -513,7 +513,11 @@ def test_a_record_that_came_over_the_wire_can_be_made(started: io.StringIO) -> N
 def test_what_the_caller_adds_to_a_record_is_kept(started: io.StringIO) -> None:
     seen: list[logging.LogRecord] = []
     logger = logging.getLogger("twisted_signal.x")
-    remember: Any = lambda record: seen.append(record) or True  # noqa: E731
+
+    def remember(record: logging.LogRecord) -> bool:
+        seen.append(record)
+        return True
+
     logger.addFilter(remember)
 
     logger.info("text", extra={"room": "lab"})

@@ -21,7 +21,7 @@ from twisted_signal.channel import MAX_BUFFER
 from twisted_signal.outbox import Outbox
 from twisted_signal.service import SignalService
 from twisted_signal.tap import Options, makeService
-from twisted_signal.websocket import MAX_MESSAGE_SIZE
+from twisted_signal.websocket import MAX_MESSAGE_SIZE, PING_INTERVAL, PING_TIMEOUT
 
 
 @pytest.fixture(autouse=True)
@@ -224,6 +224,8 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--log-level": "INFO",
         "--max-message-size": MAX_MESSAGE_SIZE,
         "--max-buffer": MAX_BUFFER,
+        "--ping-interval": PING_INTERVAL,
+        "--ping-timeout": PING_TIMEOUT,
     }
 
     for option, default in defaults.items():

@@ -359,12 +359,14 @@ class ChannelFactory(WebSocketServerFactory):
             self._next_tick = None
 
     def _tick(self) -> None:
-        self._next_tick = self.reactor.callLater(1, self._tick)
+        self._next_tick = None
         self.outbox.open = True
         try:
             self.keep_alive.tick()
         finally:
             self.outbox.close()
+        if self.keep_alive and self._next_tick is None:
+            self._next_tick = self.reactor.callLater(1, self._tick)
 
     @property
     def takes_any_origin(self) -> bool:

@@ -38,7 +38,7 @@ _LEVEL_OF_EVENT = {
 _LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()}
 
 
-# What a LogRecord finds out besides, for a Formatter that asks (it looks into the record's __dict__).
+# What a LogRecord finds out besides, for a Formatter that asks: it looks into the __dict__.
 _NOT_FOUND_OUT = {
     "pathname": "",
     "filename": "",

@@ -3,8 +3,11 @@
 A send costs about as much as all else that a message costs (docs/performance.md), however small.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 FEW = 16
 """As many senders that are in no hurry are served at the end of a turn all the same."""
@@ -55,8 +58,7 @@ class Outbox:
         self.open = False
         if self._due:
             due, self._due = self._due, []
-            for sender in due:
-                sender.flush()
+            _flush(due)
         if self._later and not self._is_late:
             if len(self._later) <= FEW or self.call_later is None:
                 self._flush_later()
@@ -67,5 +69,13 @@ class Outbox:
     def _flush_later(self) -> None:
         self._is_late = False
         later, self._later = self._later, []
-        for sender in later:
+        _flush(later)
+
+
+def _flush(senders: list[Flushable]) -> None:
+    for sender in senders:
+        try:
             sender.flush()
+        except Exception:
+            # The others must not lose what they have, nor the reactor its reader.
+            log.exception("What waited for a client could not be sent")

@@ -1,0 +1,56 @@
+"""Autobahn as it comes, with our factory's options: what our short ways are held against."""
+
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from memory import MemoryTransport
+from twisted.internet.task import Clock
+
+from twisted_signal.websocket import SignalFactory
+
+
+class TurningTransport(MemoryTransport):
+    """A TCP connection in memory that sends at the end of a turn, as the reactor does it.
+
+    What was written in the turn in which a connection is aborted is lost with it.
+    """
+
+    def __init__(self, protocol: Any, port: int) -> None:
+        super().__init__(protocol, port)
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self._written.append(data)
+
+    def turn(self) -> None:
+        """End a turn."""
+        written, self._written = self._written, []
+        self.io.write(b"".join(written))
+
+    def abortConnection(self) -> None:
+        self._written.clear()
+        super().abortConnection()
+
+
+def ours(protocol: type, max_message_size: int) -> SignalFactory:
+    """Return our factory, but for what it makes: another of our channels."""
+    factory = SignalFactory(Clock(), max_message_size=max_message_size)
+    factory.protocol = protocol  # type: ignore[assignment] # as Autobahn's own factory does
+    return factory
+
+
+def stock(protocol: type, like: SignalFactory) -> WebSocketServerFactory:
+    """Return a factory of Autobahn's with the options of one of ours."""
+    factory = WebSocketServerFactory(reactor=Clock(), server=like.server)
+    for option in WebSocketServerProtocol.CONFIG_ATTRS:
+        setattr(factory, option, getattr(like, option))
+    factory.protocol = protocol  # type: ignore[assignment] # as above
+    return factory
+
+
+def connected(factory: WebSocketServerFactory) -> tuple[Any, TurningTransport]:
+    """Return a protocol of a factory's, with a connection in memory."""
+    protocol: Any = factory.buildProtocol(None)
+    transport = TurningTransport(protocol, 40000)
+    protocol.makeConnection(transport)
+    return protocol, transport

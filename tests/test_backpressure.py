@@ -1,0 +1,256 @@
+"""A client that does not read, with a real server and real sockets, plain and over TLS."""
+
+import json
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import make_certificate
+from processes import PATIENCE, Server, server
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.sync.client import ClientConnection, connect
+from websockets.uri import parse_uri
+
+MIB = 1024 * 1024
+SMALL = 16 * 1024
+"""A receive buffer, in bytes; the kernel doubles it."""
+SDP = "x" * 60_000
+ENOUGH = 1000
+"""Messages that no buffers of kernel and server could take (60 MB)."""
+
+
+class Silent:
+    """A client that registers, and reads only when it is told to."""
+
+    def __init__(self, url: str, client_id: str, room: str, tls: ssl.SSLContext | None) -> None:
+        uri = parse_uri(url)
+        plain = socket.socket(socket.AF_INET6 if ":" in uri.host else socket.AF_INET)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        plain.settimeout(PATIENCE)
+        plain.connect((uri.host, uri.port))
+        self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname=uri.host)
+        self._websocket = ClientProtocol(uri, max_size=None)
+        self._websocket.send_request(self._websocket.connect())
+        self._flush()
+        while self._websocket.state is State.CONNECTING:
+            self._read()
+        self._said: list[Any] = []
+        register = {"type": "register", "client_id": client_id, "room_id": room}
+        self._websocket.send_text(json.dumps(register).encode())
+        self._flush()
+        assert self.hear()["type"] == "registered"
+
+    def hear(self) -> Any:
+        """Return the next message."""
+        while not self._said:
+            self._read()
+        return self._said.pop(0)
+
+    def _flush(self) -> None:
+        for data in self._websocket.data_to_send():
+            self.socket.sendall(data)
+
+    def _read(self) -> None:
+        data = self.socket.recv(8192)
+        assert data, "the server ended the connection"
+        self._websocket.receive_data(data)
+        for event in self._websocket.events_received():
+            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                self._said.append(json.loads(bytes(event.data)))
+
+    def is_dropped(self) -> bool:
+        """Read what the kernel still has; tell whether the connection ends after that."""
+        try:
+            while self.socket.recv(65536):
+                pass
+        except TimeoutError:
+            return False
+        except OSError:  # a reset
+            pass
+        return True
+
+
+class Place:
+    """A server, and its clients."""
+
+    def __init__(self, started: Server, tls: ssl.SSLContext | None) -> None:
+        self.server = started
+        self.tls = tls
+
+    @contextmanager
+    def registered(self, client_id: str, room: str) -> Iterator[ClientConnection]:
+        with connect(self.server.url, ssl=self.tls, max_size=None, close_timeout=1) as client:
+            say(client, type="register", client_id=client_id, room_id=room)
+            assert hear(client)["type"] == "registered"
+            yield client
+
+    @contextmanager
+    def silent(self, client_id: str, room: str) -> Iterator[Silent]:
+        client = Silent(self.server.url, client_id, room, self.tls)
+        with client.socket:
+            yield client
+
+    def memory(self) -> int:
+        """Return the resident memory of the server, in bytes."""
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text(encoding="utf-8")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    def has_dropped(self) -> bool:
+        return any("Dropping the connection of" in line for line in self.server.lines)
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture(params=["plain", "tls"])
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
+    """Starts a server."""
+
+    @contextmanager
+    def start(*options: str) -> Iterator[Place]:
+        tls = None
+        if request.param == "tls":
+            pem = make_certificate(tmp_path)
+            endpoint = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+            options = ("--endpoint", endpoint, *options)
+            tls = ssl.create_default_context(cafile=str(pem))
+        with server(*options, cwd=tmp_path) as started:
+            yield Place(started, tls)
+
+    return start
+
+
+def say(client: ClientConnection, **message: object) -> None:
+    client.send(json.dumps(message))
+
+
+def hear(client: ClientConnection) -> Any:
+    return json.loads(client.recv(timeout=PATIENCE))
+
+
+def offer(client: ClientConnection, target: str, number: int) -> None:
+    say(client, type="offer", target_id=target, sdp={"number": number, "sdp": SDP})
+
+
+def is_done_with(client: ClientConnection) -> None:
+    """Wait until the server has done what the client asked for so far."""
+    say(client, type="is everything done?")
+    assert hear(client)["type"] == "error"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this machine")
+def test_a_client_that_never_reads_is_dropped_and_nobody_else_suffers(start: Start) -> None:
+    with (
+        start() as place,
+        place.registered("a", "elsewhere") as bystander,
+        place.registered("b", "elsewhere") as friend,
+        place.registered("witness", "here") as witness,
+        place.registered("sender", "here") as sender,
+        place.silent("silent", "here") as silent,
+    ):
+        assert hear(bystander)["type"] == "peer_joined"
+        assert hear(witness)["client_id"] == "sender"
+        assert hear(witness)["client_id"] == hear(sender)["client_id"] == "silent"
+        before = most = place.memory()
+
+        for number in range(ENOUGH):
+            offer(sender, "silent", number)
+            if number % 10 == 0:
+                say(bystander, type="offer", target_id="b", sdp=number)
+                assert hear(friend)["sdp"] == number
+                most = max(most, place.memory())
+            if place.has_dropped():
+                break
+
+        line = place.server.wait_for(r"\[WARNING\] channel: Dropping the connection of .*")[0]
+        assert re.search(r"it does not read, and \d{4} KiB wait for it", line)
+        assert hear(sender) == {"type": "peer_left", "client_id": "silent"}
+        assert hear(witness) == {"type": "peer_left", "client_id": "silent"}
+        offer(sender, "silent", 0)
+        assert hear(sender)["code"] == "peer_not_found"
+        say(bystander, type="offer", target_id="b", sdp="at last")
+        assert hear(friend)["sdp"] == "at last"
+        is_done_with(witness)
+        assert silent.is_dropped()
+        assert most - before < 16 * MIB
+        assert sum("Dropping" in one for one in place.server.lines) == 1
+        assert "Traceback" not in place.server.output
+
+
+def test_a_slow_reader_below_the_limit_gets_everything_in_its_order(start: Start) -> None:
+    # More than the buffers of the kernel take, and less than they and the limit.
+    count = 120
+    with (
+        start("--max-buffer", str(16 * MIB)) as place,
+        place.registered("sender", "here") as sender,
+        place.silent("slow", "here") as slow,
+    ):
+        hear(sender)
+        for number in range(count):
+            offer(sender, "slow", number)
+        is_done_with(sender)
+        for number in range(count // 2):
+            assert slow.hear()["sdp"]["number"] == number
+        for number in range(count, 2 * count):
+            offer(sender, "slow", number)
+        is_done_with(sender)
+
+        for number in range(count // 2, 2 * count):
+            message = slow.hear()
+            assert message["sdp"] == {"number": number, "sdp": SDP}
+
+        offer(sender, "slow", 2 * count)
+        assert slow.hear()["sdp"]["number"] == 2 * count
+        assert not place.has_dropped()
+
+
+def test_what_the_slow_reader_got_is_more_than_a_low_limit_allows(start: Start) -> None:
+    with (
+        start("--max-buffer", str(256 * 1024)) as place,
+        place.registered("sender", "here") as sender,
+        place.silent("slow", "here"),
+    ):
+        hear(sender)
+        for number in range(120):
+            offer(sender, "slow", number)
+
+        place.server.wait_for("it does not read, and")
+
+
+def test_without_a_limit_nobody_is_dropped(start: Start) -> None:
+    with (
+        start("--max-buffer", "0") as place,
+        place.registered("sender", "here") as sender,
+        place.silent("slow", "here") as slow,
+    ):
+        hear(sender)
+        for number in range(200):
+            offer(sender, "slow", number)
+        is_done_with(sender)
+
+        assert [slow.hear()["sdp"]["number"] for _ in range(200)] == list(range(200))
+        assert not place.has_dropped()
+
+
+def test_a_server_that_stops_does_not_wait_for_who_does_not_read(start: Start) -> None:
+    with (
+        start() as place,
+        place.registered("sender", "here") as sender,
+        place.silent("silent", "here"),
+    ):
+        hear(sender)
+        for number in range(15):
+            offer(sender, "silent", number)
+        is_done_with(sender)
+
+        assert place.server.stop() == 0
+        assert "Traceback" not in place.server.output

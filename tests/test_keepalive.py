@@ -1,0 +1,160 @@
+import pytest
+from memory import Memory
+from websockets.frames import Opcode
+
+from twisted_signal.keepalive import KeepAlive
+
+INTERVAL = 20
+TIMEOUT = 10
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.heard = self.due = 0
+        self.probed = 0
+        self.vanished = False
+
+    def probe(self) -> None:
+        self.probed += 1
+
+    def vanish(self) -> None:
+        self.vanished = True
+
+
+@pytest.fixture
+def wheel() -> KeepAlive:
+    return KeepAlive(INTERVAL, TIMEOUT)
+
+
+def turn(wheel: KeepAlive, ticks: int) -> None:
+    for _ in range(ticks):
+        wheel.tick()
+
+
+def test_a_silent_connection_is_probed_and_then_gone(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.add(connection)
+
+    turn(wheel, INTERVAL - 1)
+    assert connection.probed == 0
+    turn(wheel, 1)
+    assert connection.probed == 1
+    turn(wheel, TIMEOUT - 1)
+    assert not connection.vanished
+    turn(wheel, 1)
+    assert connection.vanished
+    assert not wheel
+
+
+def test_a_connection_that_answers_each_probe_stays(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.add(connection)
+
+    for _ in range(10 * INTERVAL):
+        turn(wheel, 1)
+        if connection.probed:
+            connection.probed = 0
+            connection.heard = wheel.now
+
+    assert not connection.vanished
+    assert wheel
+
+
+def test_a_connection_that_speaks_is_not_probed(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.add(connection)
+
+    for _ in range(10 * INTERVAL):
+        turn(wheel, 1)
+        connection.heard = wheel.now
+
+    assert connection.probed == 0
+
+
+def test_one_that_speaks_once_between_is_probed_a_full_interval_later(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.add(connection)
+    turn(wheel, 5)
+    connection.heard = wheel.now
+
+    turn(wheel, INTERVAL - 1)
+    assert connection.probed == 0
+    turn(wheel, 1)
+    assert connection.probed == 1
+
+
+def test_one_that_is_removed_is_left_alone(wheel: KeepAlive) -> None:
+    gone, there = Connection(), Connection()
+    wheel.add(gone)
+    wheel.add(there)
+
+    wheel.remove(gone)
+    wheel.remove(gone)
+    turn(wheel, INTERVAL)
+
+    assert (gone.probed, there.probed) == (0, 1)
+
+
+def test_one_that_is_removed_by_another_s_end_does_no_harm(wheel: KeepAlive) -> None:
+    class Takes(Connection):
+        def vanish(self) -> None:
+            super().vanish()
+            wheel.remove(self)
+
+    connections = [Takes(), Takes()]
+    for connection in connections:
+        wheel.add(connection)
+
+    turn(wheel, INTERVAL + TIMEOUT)
+
+    assert all(connection.vanished for connection in connections)
+
+
+def test_a_client_is_pinged_and_dropped_when_it_stays_silent() -> None:
+    memory = Memory(ping_interval=2, ping_timeout=3)
+    silent, answering = memory.registered("silent"), memory.registered("answering")
+    silent.hear()
+    for _ in range(4):
+        memory.clock.advance(1)
+        answering.hear()  # takes the ping
+        answering.flush()  # and sends the pong
+
+    assert not silent.transport.ended
+    memory.clock.advance(1)
+
+    assert silent.transport.aborted
+    assert not answering.transport.ended
+    assert answering.hear() == [{"type": "peer_left", "client_id": "silent"}]
+
+
+def test_the_ping_is_an_empty_frame() -> None:
+    memory = Memory(ping_interval=1)
+    client = memory.open()
+    client.take()
+
+    memory.clock.advance(1)
+
+    assert client.transport.sent() == bytes([0x80 | Opcode.PING, 0])
+
+
+def test_without_an_interval_nobody_is_pinged() -> None:
+    memory = Memory(ping_interval=0)
+    client = memory.open()
+    client.take()
+
+    for _ in range(100):
+        memory.clock.advance(1)
+
+    assert client.transport.sent() == b""
+    assert memory.clock.getDelayedCalls() == []
+
+
+def test_the_timer_ends_with_the_last_client() -> None:
+    memory = Memory()
+    clients = [memory.open(), memory.open()]
+
+    clients[0].transport.end()
+    assert len(memory.clock.getDelayedCalls()) == 1
+    clients[1].transport.end()
+
+    assert memory.clock.getDelayedCalls() == []
