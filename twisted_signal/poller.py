@@ -23,9 +23,9 @@ from twisted_signal.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-MAX_EVENTS = 64
+MAX_EVENTS = 32
 """How many connections are served together."""
-MAX_TURNS = 8
+MAX_TURNS = 16
 """How often, before the reactor's timers and other events have their turn."""
 
 READ_SIZE = 64 * 1024
