@@ -76,14 +76,17 @@ class Channel(SlimProtocol):
         """The TCP connection is gone."""
         self._out = self._waiting = self._cut = self._train = None
         self.factory.unwatch(self)
-        if not self.wasClean and reason.check(ConnectionDone, ConnectionAborted, ConnectionLost):
-            # Autobahn's own way, without its debug lines, which cost more than all else here.
-            self.state = CLOSED
-            self.factory.countConnections -= 1
+        if not reason.check(ConnectionDone, ConnectionAborted, ConnectionLost):
+            super().connectionLost(reason)
+            return
+        # Autobahn's own way, without its debug lines, which cost more than all else here.
+        self.state = CLOSED
+        self.factory.countConnections -= 1
+        if self.wasClean:
+            self.onClose(wasClean=True, code=self.remoteCloseCode, reason=self.remoteCloseReason)
+        else:
             why = self.wasNotCleanReason or "the connection ended without a Close frame"
             self.onClose(wasClean=False, code=ABNORMAL_CLOSURE, reason=why)
-        else:
-            super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came in."""
@@ -275,7 +278,8 @@ class Channel(SlimProtocol):
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send. A hook of IPushProducer."""
-        self._waiting = []
+        if self._waiting is None:
+            self._waiting = []
 
     def resumeProducing(self) -> None:
         """The transport has sent all that it had, or nearly so. A hook of both producers."""
