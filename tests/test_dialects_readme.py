@@ -14,6 +14,7 @@ from twisted_signal.messages import (
     IceCandidate,
     Offer,
     PeerJoined,
+    PeerLeft,
     Register,
     Registered,
     RelayedOffer,
@@ -190,3 +191,13 @@ def test_all_that_the_server_says_is_said_as_it_is(
     message: Registered | PeerJoined | RelayedOffer | Error,
 ) -> None:
     assert msgspec.json.decode(README.encode(message)) == plain(message)
+
+
+def test_what_is_said_to_many_is_encoded_once() -> None:
+    dialect = ReadmeDialect()
+    message = PeerLeft("phone1")
+
+    first = dialect.encode(message)
+
+    assert dialect.encode(message) is first
+    assert dialect.encode(PeerLeft("phone2")) == b'{"type":"peer_left","client_id":"phone2"}'

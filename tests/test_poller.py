@@ -491,7 +491,8 @@ def test_the_reactors_timers_have_their_turn_while_many_are_ready(wires: Wires) 
     wires.turn()
 
     assert sum(protocol.reads for protocol in protocols) == MAX_EVENTS * MAX_TURNS
-    assert {protocol.reads for protocol in protocols} <= {MAX_TURNS - 2, MAX_TURNS - 1, MAX_TURNS}
+    reads = [protocol.reads for protocol in protocols]
+    assert max(reads) - min(reads) <= 2  # nobody comes short
 
 
 def test_what_is_sent_goes_out_before_more_is_read(wires: Wires) -> None:

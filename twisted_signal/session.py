@@ -196,12 +196,12 @@ class Session:
         )
 
     def _hand_over(self, sender: Member, target: Member) -> None:
-        if sender.backlog is not None:
-            waiting, sender.backlog = sender.backlog.take(), None
-            for message in waiting:
-                self._pass_on(message, sender, target)
-                if target.handed_over is not None:
-                    target.handed_over.append((sender, message))
+        assert sender.backlog is not None
+        waiting, sender.backlog = sender.backlog.take(), None
+        for message in waiting:
+            self._pass_on(message, sender, target)
+            if target.handed_over is not None:
+                target.handed_over.append((sender, message))
 
     def _hand_over_again(self, before: Member, member: Member) -> None:
         """Say again what was said to a client before it registered itself.

@@ -66,8 +66,6 @@ class Conversation:
         Raises:
             SignalError: it is no message.
         """
-        if self._decided and registered:
-            return (None, self._dialect.decode(data, now_ns))
         if not self._decided:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)
