@@ -92,18 +92,11 @@ class Channel(SlimProtocol):
         """Bytes came in."""
         factory = self.factory
         self.heard = factory.keep_alive.now
-        outbox = factory.outbox
-        if outbox.open:
-            if self.state == OPEN and not self._is_midway:
-                self._receive_frames(data)
-            else:
-                self._receive(data)
-            return
-        outbox.open = True
-        try:
+        if factory.outbox.open:
             self._receive(data)
-        finally:
-            outbox.close()
+        else:
+            with factory.outbox:
+                self._receive(data)
 
     def _receive(self, data: bytes) -> None:
         if self.state == OPEN and not self._is_midway:
@@ -364,11 +357,8 @@ class ChannelFactory(WebSocketServerFactory):
 
     def _tick(self) -> None:
         self._next_tick = None
-        self.outbox.open = True
-        try:
+        with self.outbox:
             self.keep_alive.tick()
-        finally:
-            self.outbox.close()
         if self.keep_alive and self._next_tick is None:
             self._next_tick = self.reactor.callLater(1, self._tick)
 

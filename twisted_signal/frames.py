@@ -28,7 +28,6 @@ _MAX_SIZE = 2**63 - 1
 # The second byte: masked, with the length in it, in two more bytes, or in eight.
 _MASKED = 0x80
 _MASKED_16 = 0xFE
-_MASKED_64 = 0xFF
 
 _utf8_decoder = getincrementaldecoder("utf-8")
 

@@ -53,6 +53,14 @@ class Outbox:
         else:
             sender.flush()
 
+    def __enter__(self) -> None:
+        """Gather."""
+        self.open = True
+
+    def __exit__(self, *error: object) -> None:
+        """Send, even if there was a mistake."""
+        self.close()
+
     def close(self) -> None:
         """End the gathering: what is due is sent."""
         self.open = False

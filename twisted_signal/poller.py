@@ -90,9 +90,7 @@ class Poller:
             self._turn(events)
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
-        outbox = self._outbox
-        outbox.open = True
-        try:
+        with self._outbox:
             for number, event in events:
                 descriptor = self._descriptors.get(number)
                 if descriptor is None:
@@ -101,8 +99,6 @@ class Poller:
                     self._read(descriptor)
                 else:
                     self._serve(descriptor, event)
-        finally:
-            outbox.close()
 
     def _read(self, server: Server) -> None:
         """Do what its doRead does: nearly all bytes come by here."""
