@@ -87,6 +87,21 @@ class Flushed:
         self.count += 1
 
 
+class Sends(Remembers):
+    """Has something to send for all that it reads; `counts`: how often it went out before."""
+
+    def __init__(self, wires: Wires, flushed: Flushed, counts: list[int]) -> None:
+        super().__init__()
+        self.outbox = wires.outbox
+        self.flushed = flushed
+        self.counts = counts
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self.outbox.add(self.flushed)
+        self.counts.append(self.flushed.count)
+
+
 def is_empty(poller: Poller) -> bool:
     return not (
         poller.getReaders() or poller.getWriters() or poller._descriptors or poller.removeAll()
@@ -220,14 +235,8 @@ def test_what_is_sent_while_many_are_read_is_gathered(wires: Wires) -> None:
     flushed = Flushed()
     counts: list[int] = []
 
-    class Sends(Remembers):
-        def dataReceived(self, data: bytes) -> None:
-            super().dataReceived(data)
-            wires.outbox.add(flushed)
-            counts.append(flushed.count)
-
     for _ in range(3):
-        _, theirs = wires.connect(Sends())
+        _, theirs = wires.connect(Sends(wires, flushed, counts))
         theirs.sendall(b"x")
 
     wires.turn_until(lambda: len(counts) == 3)
@@ -458,13 +467,13 @@ def test_a_sender_that_fails_does_not_stop_the_poller(
         def flush(self) -> None:
             raise ValueError("a mistake")
 
-    class Sends(Remembers):
+    class SendsTwoThings(Remembers):
         def dataReceived(self, data: bytes) -> None:
             super().dataReceived(data)
             wires.outbox.add(Fails())
             wires.outbox.add(flushed)
 
-    _, theirs = wires.connect(Sends())
+    _, theirs = wires.connect(SendsTwoThings())
     theirs.sendall(b"x")
     wires.turn()
 
@@ -499,14 +508,8 @@ def test_what_is_sent_goes_out_before_more_is_read(wires: Wires) -> None:
     flushed = Flushed()
     counts: list[int] = []
 
-    class Sends(Remembers):
-        def dataReceived(self, data: bytes) -> None:
-            super().dataReceived(data)
-            wires.outbox.add(flushed)
-            counts.append(flushed.count)
-
     for _ in range(MAX_EVENTS + 1):
-        _, theirs = wires.connect(Sends())
+        _, theirs = wires.connect(Sends(wires, flushed, counts))
         theirs.sendall(b"x")
 
     wires.turn_until(lambda: len(counts) == MAX_EVENTS + 1)
