@@ -3,7 +3,7 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 
 from twisted_signal import logs
-from twisted_signal.logs import LeanRecord, LineFormatter, LineHandler, module_name, observer
+from twisted_signal.logs import LineFormatter, LineHandler, LineLogger, module_name, observer
 from twisted_signal.outbox import Outbox
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(\w+)\] (\w+): (.*)")
@@ -27,10 +27,10 @@ def _logging_as_it_was() -> Iterator[None]:
     loggers = [logging.getLogger(), logging.getLogger("twisted_signal")]
     before = [(logger.handlers[:], logger.level) for logger in loggers]
     raising, rotating = logging.raiseExceptions, signal.getsignal(signal.SIGUSR1)
-    record_factory, source_file = logging.getLogRecordFactory(), logging._srcfile
     yield
-    logging.setLogRecordFactory(record_factory)
-    logging._srcfile = source_file
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, LineLogger):
+            logger.__class__ = logging.Logger  # type: ignore[assignment] # as it was made
     for logger, (handlers, level) in zip(loggers, before, strict=True):
         logger.handlers[:] = handlers
         logger.setLevel(level)
@@ -452,67 +452,118 @@ def test_what_waits_is_written_when_the_process_ends(outbox: Outbox) -> None:
     assert stream.each == ["last words\n"]
 
 
-# What a record has
+# The short way of our own loggers
 
 
-def record(kind: type[logging.LogRecord], *arguments: Any, message: str = "text") -> Any:
-    return kind("twisted_signal.x", logging.WARNING, "/a/b.py", 7, message, arguments, None)
+OURS = "twisted_signal.session"
 
 
-def test_a_lean_record_has_all_that_a_record_of_the_standard_library_has() -> None:
-    full, lean = record(logging.LogRecord), record(LeanRecord)
+@pytest.fixture
+def alone(started: io.StringIO) -> Callable[[], logging.Logger]:
+    """Return a logger of ours, once the test runner's handlers are out of the way."""
 
-    missing = [name for name in vars(full) if not hasattr(lean, name)]
+    def logger() -> logging.Logger:
+        handlers = logging.getLogger().handlers  # the runner adds its own when a test begins
+        handlers[:] = [handler for handler in handlers if isinstance(handler, LineHandler)]
+        return logging.getLogger(OURS)
 
-    assert missing == [], "this Python's LogRecord has more attributes than LeanRecord stands for"
-    for name in ("name", "levelno", "levelname", "msg", "args", "exc_info"):
-        assert getattr(lean, name) == getattr(full, name)
-    assert lean.created == pytest.approx(full.created, abs=60)
-
-
-def test_every_field_that_a_formatter_may_ask_for_can_be_shown() -> None:
-    names = [*vars(record(logging.LogRecord)), "message", "asctime"]
-    form = " ".join(f"%({name})s" for name in names)
-
-    shown = logging.Formatter(form).format(record(LeanRecord))
-
-    assert shown.startswith("twisted_signal.x text ")
+    return logger
 
 
-def test_numbers_that_a_formatter_may_ask_for_are_numbers() -> None:
-    form = "%(levelno)d %(lineno)d %(created)f %(msecs)d %(relativeCreated)d"
-
-    assert logging.Formatter(form).format(record(LeanRecord)).startswith("30 ")
-
-
-@pytest.mark.parametrize("arguments", [(), ("a",), ("a", 2), ({"name": "a"},), ({},)])
-def test_a_lean_record_reads_its_arguments_as_the_standard_one_does(
-    arguments: tuple[object, ...],
+def test_a_line_of_ours_needs_no_record(
+    started: io.StringIO, alone: Callable[[], logging.Logger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = {0: "100 %", 1: "%s", 2: "%s %d"}[len(arguments)]
-    if arguments == ({"name": "a"},):
-        message = "%(name)s"
+    monkeypatch.setattr(logging, "_logRecordFactory", raise_error)
 
-    assert record(LeanRecord, *arguments, message=message).getMessage() == (
-        record(logging.LogRecord, *arguments, message=message).getMessage()
-    )
+    alone().info("Relayed %s", "offer")
+
+    assert lines(started) == [("INFO", "session", "Relayed offer")]
 
 
-def test_a_filter_of_the_standard_library_takes_a_lean_record() -> None:
-    assert logging.Filter("twisted_signal").filter(record(LeanRecord))
-    assert not logging.Filter("autobahn").filter(record(LeanRecord))
+@pytest.mark.parametrize(
+    ("message", "arguments", "text"),
+    [
+        ("100 %", (), "100 %"),
+        ("%s", ("a",), "a"),
+        ("%s %d", ("a", 2), "a 2"),
+        ("%(name)s", ({"name": "a"},), "a"),
+        ("%s", ({},), "{}"),
+        (ValueError("text"), (), "text"),
+    ],
+)
+def test_a_message_and_its_arguments_are_read_as_the_standard_library_does(
+    started: io.StringIO,
+    alone: Callable[[], logging.Logger],
+    message: object,
+    arguments: tuple[object, ...],
+    text: str,
+) -> None:
+    alone().warning(message, *arguments)
+
+    assert lines(started) == [("WARNING", "session", text)]
 
 
-def test_a_record_that_came_over_the_wire_can_be_made(started: io.StringIO) -> None:
-    made = logging.makeLogRecord({"name": "twisted_signal.x", "msg": "text", "levelname": "INFO"})
+def test_arguments_that_do_not_fit_lose_their_own_line_only(
+    started: io.StringIO, alone: Callable[[], logging.Logger]
+) -> None:
+    alone().info("%d", "no number")
+    alone().info("after")
 
-    assert isinstance(made, LeanRecord)
-    assert LINE.fullmatch(LineFormatter().format(made)) is not None
+    assert lines(started) == [("INFO", "session", "after")]
+
+
+def test_a_logger_of_ours_keeps_to_its_level(
+    started: io.StringIO, alone: Callable[[], logging.Logger]
+) -> None:
+    logger = alone()
+    logger.setLevel("WARNING")
+    try:
+        logger.info("no")
+        logger.warning("yes")
+    finally:
+        logger.setLevel("NOTSET")
+
+    assert lines(started) == [("WARNING", "session", "yes")]
+
+
+def test_a_traceback_follows_its_line(
+    started: io.StringIO, alone: Callable[[], logging.Logger]
+) -> None:
+    alone().error("failed", exc_info=ValueError("why"))
+
+    assert lines(started) == [
+        ("ERROR", "session", "failed"),
+        ("ERROR", "session", "| ValueError: why"),
+    ]
+
+
+class Keeps(logging.Handler):
+    """A handler that somebody else brings along."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.mark.parametrize("name", ["", OURS])
+def test_a_handler_that_others_add_gets_whole_records(started: io.StringIO, name: str) -> None:
+    handler = Keeps()
+    logging.getLogger(name).addHandler(handler)
+    try:
+        logging.getLogger(OURS).info("Relayed %s", "offer")
+    finally:
+        logging.getLogger(name).removeHandler(handler)
+
+    assert [(record.name, record.args) for record in handler.records] == [(OURS, ("offer",))]
+    assert lines(started) == [("INFO", "session", "Relayed offer")]
 
 
 def test_what_the_caller_adds_to_a_record_is_kept(started: io.StringIO) -> None:
     seen: list[logging.LogRecord] = []
-    logger = logging.getLogger("twisted_signal.x")
+    logger = logging.getLogger(OURS)
 
     def remember(record: logging.LogRecord) -> bool:
         seen.append(record)

@@ -45,19 +45,38 @@ ABNORMAL_CLOSURE = 1006  # RFC 6455, section 7.4.1
 class Channel(SlimProtocol):
     """One client's WebSocket."""
 
+    # What each message looks at; the interpreter finds it in a slot five times as fast as among
+    # what Autobahn keeps in the __dict__.
+    __slots__ = (
+        "_cut",  # the beginning of a frame that is not all there
+        "_is_due",  # what is gathered goes out when the outbox closes
+        "_is_midway",  # Autobahn is in the middle of a frame, a message or a request
+        "_missing",
+        "_out",  # gathered until the outbox closes, or a little longer
+        "_train",
+        "_waiting",  # until the transport can take more; None if it can
+        "_waiting_size",
+        "due",
+        "factory",
+        "heard",
+        "state",
+        "transport",
+    )
+
     factory: Any  # a ChannelFactory
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
-    _out: list[bytes] | None = None  # gathered until the outbox closes, or a little longer
-    _is_due = False  # what is gathered goes out when the outbox closes
-    _waiting: list[bytes] | None = None  # until the transport can take more; None if it can
-    _waiting_size = 0
-    _cut: bytearray | None = None  # the beginning of a frame that is not all there
-    _missing = 0
-    _train: FragmentTrain | None = None
-    _is_midway = False  # Autobahn is in the middle of a frame, a message or a request
-    heard = 0
-    due = -1  # not watched
+    def __init__(self) -> None:
+        """Begin where nothing has come yet."""
+        self.state = CONNECTING
+        self.heard = 0
+        self.due = -1  # not watched
+        self._is_midway = self._is_due = False
+        self._waiting_size = self._missing = 0
+        self._out: list[bytes] | None = None
+        self._waiting: list[bytes] | None = None
+        self._cut: bytearray | None = None
+        self._train: FragmentTrain | None = None
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -92,14 +111,10 @@ class Channel(SlimProtocol):
         """Bytes came in."""
         factory = self.factory
         self.heard = factory.keep_alive.now
-        if factory.outbox.open:
-            self._receive(data)
-        else:
+        if not factory.outbox.open:
             with factory.outbox:
-                self._receive(data)
-
-    def _receive(self, data: bytes) -> None:
-        if self.state == OPEN and not self._is_midway:
+                self.dataReceived(data)
+        elif self.state == OPEN and not self._is_midway:
             self._receive_frames(data)
         elif self.state == CONNECTING and not self._is_midway:
             self._receive_request(data)
@@ -147,7 +162,7 @@ class Channel(SlimProtocol):
         self.state = OPEN
         self.onOpen()
         if len(data) > request.end:
-            self._receive(data[request.end :])
+            self.dataReceived(data[request.end :])
 
     def _receive_frames(self, data: bytes) -> None:
         if self._cut is not None:

@@ -85,7 +85,7 @@ def split(data: bytes, max_size: int) -> tuple[list[Frame], int, int]:  # noqa: 
         if stop > size:
             return frames, end, stop - end
         payload = apply_mask(data[body:stop], data[body - 4 : body])
-        if first == TEXT and not is_utf8(payload):
+        if first == TEXT and not payload.isascii() and not is_utf8(payload):
             return frames, end, 0
         frames.append((first, payload, end))
         end = stop
@@ -93,8 +93,6 @@ def split(data: bytes, max_size: int) -> tuple[list[Frame], int, int]:  # noqa: 
 
 def is_utf8(payload: bytes) -> bool:
     """Tell whether a text may be sent as it is (RFC 6455, section 8.1)."""
-    if payload.isascii():
-        return True
     try:
         payload.decode("utf-8")
     except UnicodeDecodeError:

@@ -38,50 +38,38 @@ _LEVEL_OF_EVENT = {
 _LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()}
 
 
-# What a LogRecord finds out besides, for a Formatter that asks: it looks into the __dict__.
-_NOT_FOUND_OUT = {
-    "pathname": "",
-    "filename": "",
-    "module": "",
-    "lineno": 0,
-    "funcName": "",
-    "processName": "",
-    "threadName": "",
-    "taskName": None,
-    "process": None,
-    "thread": None,
-    "exc_text": None,
-    "stack_info": None,
-    "msecs": 0.0,
-    "relativeCreated": 0.0,
-}
+class LineLogger(logging.Logger):
+    """Hands what is said to the `LineHandler` at once: a LogRecord finds out 20 things for a line.
 
+    It does so where there is nothing but a message. Whatever else there is goes the standard way:
+    tracebacks, fields of a record's own, handlers that others add, filters.
+    """
 
-class LeanRecord(logging.LogRecord):
-    """A record of what our lines show, and no more: a LogRecord finds out 20 things for each."""
-
-    def __init__(  # noqa: PLR0917 - as logging calls it
+    def _log(  # noqa: PLR0917 - as logging calls it
         self,
-        name: str,
         level: int,
-        pathname: str,
-        lineno: int,
         msg: object,
         args: Any,
-        exc_info: Any,
-        func: str | None = None,
-        sinfo: str | None = None,
+        exc_info: Any = None,
+        extra: Any = None,
+        stack_info: bool = False,
+        stacklevel: int = 1,
     ) -> None:
-        self.__dict__.update(_NOT_FOUND_OUT)
-        self.name = name
-        self.levelno = level
-        self.levelname = logging.getLevelName(level)
-        self.msg = msg
-        if args and len(args) == 1 and isinstance(args[0], dict) and args[0]:
-            args = args[0]  # the names in the message are looked up in it
-        self.args = args
-        self.exc_info = exc_info
-        self.created = time.time()
+        # What info, warning, log, and so on, call for a level that is logged.
+        handlers = self.root.handlers
+        if (
+            len(handlers) == 1
+            and type(handlers[0]) is LineHandler
+            and not (exc_info or extra or stack_info or self.filters or self.handlers)
+        ):
+            try:
+                text = str(msg) % args if args else str(msg)
+            except Exception:  # noqa: S110 - the standard way deals with it
+                pass
+            else:
+                handlers[0].say(self.name, level, text)
+                return
+        super()._log(level, msg, args, exc_info, extra, stack_info, stacklevel + 1)
 
 
 class LineFormatter(logging.Formatter):
@@ -91,7 +79,6 @@ class LineFormatter(logging.Formatter):
     """
 
     default_time_format = "%Y-%m-%d %H:%M:%S"
-    default_msec_format = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,15 +87,21 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its newline."""
-        second = int(record.created)
+        texts = [record.getMessage()]
+        if record.exc_info:
+            traceback = self.formatException(record.exc_info)
+            texts += [f"| {line}" for line in traceback.splitlines()]
+        place = (record.created, record.levelno, record.name)
+        return "\n".join(self.line(*place, text) for text in texts)
+
+    def line(self, created: float, level: int, logger_name: str, message: str) -> str:
+        """Return a line. `created`: when, in seconds since 1970."""
+        second = int(created)
         if second != self._second:
-            self._second, self._time = second, self.formatTime(record)
-        head = f"{self._time} [{record.levelname}] {module_name(record.name)}: "
-        if not record.exc_info:
-            return head + printable(record.getMessage())
-        lines = [record.getMessage()]
-        lines += [f"| {line}" for line in self.formatException(record.exc_info).splitlines()]
-        return "\n".join(head + printable(line) for line in lines)
+            self._second = second
+            self._time = time.strftime(self.default_time_format, time.localtime(second))
+        text = message if message.isprintable() else printable(message)
+        return f"{self._time} {_source(level, logger_name)}: {text}"
 
 
 class LineHandler(logging.Handler):
@@ -120,14 +113,22 @@ class LineHandler(logging.Handler):
         self._stream = stream
         self._outbox = outbox
         self._lines: list[str] = []
+        self._form = LineFormatter()
+        self.setFormatter(self._form)
+
+    def say(self, logger_name: str, level: int, message: str) -> None:
+        """Write a line."""
+        self._write(self._form.line(time.time(), level, logger_name, message))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
         try:
-            self._lines.append(self.format(record))
+            self._write(self.format(record))
         except Exception:
             self.handleError(record)
-            return
+
+    def _write(self, line: str) -> None:
+        self._lines.append(line)
         if len(self._lines) == 1:
             self._outbox.add(self)
 
@@ -144,6 +145,10 @@ class LineHandler(logging.Handler):
 
 
 @cache
+def _source(level: int, logger_name: str) -> str:
+    return f"[{logging.getLevelName(level)}] {module_name(logger_name)}"
+
+
 def module_name(logger_name: str) -> str:
     """Return what a line calls its source: our module, or the package it came from."""
     if logger_name.startswith(f"{_PACKAGE}."):
@@ -170,6 +175,10 @@ def make_observer() -> Any:
 
 class TwistedHandler(logging.Handler):
     """Hands our lines over to Twisted's log, where the operator chose an observer for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Make an event of a record."""
@@ -198,7 +207,6 @@ def start(runner: RunnerOptions | None, level: str, outbox: Outbox) -> None:
         OSError: the log file cannot be opened.
     """
     handler = _handler(runner, outbox) if runner is not None else _stdout_handler(outbox)
-    handler.setFormatter(LineFormatter())
     # What goes to Twisted's log must not come back from it: one of its observers writes to the
     # root logger.
     logger = logging.getLogger(_PACKAGE if isinstance(handler, TwistedHandler) else None)
@@ -206,9 +214,14 @@ def start(runner: RunnerOptions | None, level: str, outbox: Outbox) -> None:
     logger.setLevel(level)
     # A handler that fails would report it on stderr, which twistd logs in turn.
     logging.raiseExceptions = False
-    logging.setLogRecordFactory(LeanRecord)
-    # Nor who called (the logging HOWTO, "Optimization").
-    logging._srcfile = None  # noqa: SLF001 - documented there, whatever its name says
+    _make_lean()
+
+
+def _make_lean() -> None:
+    """Let our modules' loggers, which were made when those were imported, be LineLoggers."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith(f"{_PACKAGE}.") and type(logger) is logging.Logger:
+            logger.__class__ = LineLogger
 
 
 def _handler(runner: RunnerOptions, outbox: Outbox) -> logging.Handler:

@@ -22,7 +22,7 @@ Name = Annotated[
 NAME_RULE = f"must be a string of 1 to {NAME_LENGTH} characters without control characters"
 
 
-class RelayedOffer(Struct, frozen=True, tag="offer"):
+class RelayedOffer(Struct, frozen=True, gc=False, tag="offer"):
     """An offer as its target gets it. `sdp`: the JSON value as the sender wrote it."""
 
     for_all: ClassVar[bool] = False
@@ -31,7 +31,7 @@ class RelayedOffer(Struct, frozen=True, tag="offer"):
     sdp: Raw
 
 
-class RelayedAnswer(Struct, frozen=True, tag="answer"):
+class RelayedAnswer(Struct, frozen=True, gc=False, tag="answer"):
     """An answer as its target gets it. `sdp`: the JSON value as the sender wrote it."""
 
     for_all: ClassVar[bool] = False
@@ -40,7 +40,7 @@ class RelayedAnswer(Struct, frozen=True, tag="answer"):
     sdp: Raw
 
 
-class RelayedIceCandidate(Struct, frozen=True, tag="ice_candidate"):
+class RelayedIceCandidate(Struct, frozen=True, gc=False, tag="ice_candidate"):
     """A candidate as its target gets it. `candidate`: the JSON value as the sender wrote it."""
 
     for_all: ClassVar[bool] = False
@@ -49,7 +49,7 @@ class RelayedIceCandidate(Struct, frozen=True, tag="ice_candidate"):
     candidate: Raw
 
 
-class Register(Struct, frozen=True, tag="register"):
+class Register(Struct, frozen=True, gc=False, tag="register"):
     """Enter a room, or move to another. `client_id` None: the server makes one up."""
 
     client_id: Name | None = None
@@ -57,11 +57,11 @@ class Register(Struct, frozen=True, tag="register"):
     client_type: Name = "unknown"
 
 
-class Arrival(Register, frozen=True, tag="arrival"):
+class Arrival(Register, frozen=True, gc=False, tag="arrival"):
     """A client that the server takes for one that cannot register. It may still register itself."""
 
 
-class Offer(Struct, frozen=True, tag="offer"):
+class Offer(Struct, frozen=True, gc=False, tag="offer"):
     """An SDP offer (JSEP, RFC 8829) for a peer. `target_id` None: the server finds the peer."""
 
     kind: ClassVar[str] = "offer"
@@ -80,7 +80,7 @@ class Offer(Struct, frozen=True, tag="offer"):
         return RelayedOffer(sender_id, self.sdp)
 
 
-class Answer(Struct, frozen=True, tag="answer"):
+class Answer(Struct, frozen=True, gc=False, tag="answer"):
     """An SDP answer (JSEP, RFC 8829) for a peer. `target_id` None: the server finds the peer."""
 
     kind: ClassVar[str] = "answer"
@@ -94,7 +94,7 @@ class Answer(Struct, frozen=True, tag="answer"):
         return RelayedAnswer(sender_id, self.sdp)
 
 
-class IceCandidate(Struct, frozen=True, tag="ice_candidate"):
+class IceCandidate(Struct, frozen=True, gc=False, tag="ice_candidate"):
     """A trickled candidate (RFC 8838) for a peer, null at their end; `target_id` as in Offer."""
 
     kind: ClassVar[str] = "candidate"
@@ -113,7 +113,7 @@ class IceCandidate(Struct, frozen=True, tag="ice_candidate"):
         return RelayedIceCandidate(sender_id, self.candidate)
 
 
-class ClientReport(Struct, frozen=True, tag="error"):
+class ClientReport(Struct, frozen=True, gc=False, tag="error"):
     """A client tells the server what went wrong on its side; it goes to the log."""
 
     message: str
@@ -126,7 +126,7 @@ ClientMessage = Register | Relay | ClientReport
 """What a client can say."""
 
 
-class Registered(Struct, frozen=True, tag="registered"):
+class Registered(Struct, frozen=True, gc=False, tag="registered"):
     """The client is in the room. `peers`: the ids of the others, in the order they joined."""
 
     for_all: ClassVar[bool] = False
@@ -136,7 +136,7 @@ class Registered(Struct, frozen=True, tag="registered"):
     peers: list[str]
 
 
-class PeerJoined(Struct, frozen=True, tag="peer_joined"):
+class PeerJoined(Struct, frozen=True, gc=False, tag="peer_joined"):
     """Another client came into the room."""
 
     for_all: ClassVar[bool] = True
@@ -145,7 +145,7 @@ class PeerJoined(Struct, frozen=True, tag="peer_joined"):
     client_type: str
 
 
-class PeerLeft(Struct, frozen=True, tag="peer_left"):
+class PeerLeft(Struct, frozen=True, gc=False, tag="peer_left"):
     """Another client left the room, or its connection ended."""
 
     for_all: ClassVar[bool] = True
@@ -153,7 +153,7 @@ class PeerLeft(Struct, frozen=True, tag="peer_left"):
     client_id: str
 
 
-class Error(Struct, frozen=True, tag="error", omit_defaults=True):
+class Error(Struct, frozen=True, gc=False, tag="error", omit_defaults=True):
     """A message was refused. `target_id`: the peer that it named, if it named one."""
 
     for_all: ClassVar[bool] = False

@@ -54,9 +54,15 @@ INTERNAL_ERROR = 1011
 class SignalProtocol(Channel):
     """One client's connection. Implements `registry.Client`."""
 
+    __slots__ = ("_conversation", "_session", "_timer")
+
     factory: "SignalFactory"
-    _session: Session | None = None
-    _timer: IDelayedCall | None = None
+
+    def __init__(self) -> None:
+        """Begin without a session: it begins with the WebSocket."""
+        super().__init__()
+        self._session: Session | None = None
+        self._timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
