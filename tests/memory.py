@@ -67,6 +67,10 @@ class Memory:
         self.factory.startFactory()
         self._port = 40000
 
+    def wait(self, seconds: int) -> None:
+        """Let time pass as it does: a second at a time."""
+        self.clock.pump([1] * seconds)
+
     def connect(self) -> "MemoryClient":
         """Return a client with a TCP connection, which has not said anything."""
         self._port += 1

@@ -11,14 +11,19 @@ TIMEOUT = 10
 class Connection:
     def __init__(self) -> None:
         self.heard = self.due = 0
+        self.is_expected = False
         self.probed = 0
         self.vanished = False
+        self.expired = False
 
     def probe(self) -> None:
         self.probed += 1
 
     def vanish(self) -> None:
         self.vanished = True
+
+    def expire(self) -> None:
+        self.expired = True
 
 
 @pytest.fixture
@@ -95,7 +100,84 @@ def test_one_that_is_removed_is_left_alone(wheel: KeepAlive) -> None:
     assert (gone.probed, there.probed) == (0, 1)
 
 
-def test_one_that_is_removed_by_another_s_end_does_no_harm(wheel: KeepAlive) -> None:
+def test_one_that_is_removed_by_another_s_end_is_left_alone(wheel: KeepAlive) -> None:
+    class Takes(Connection):
+        def vanish(self) -> None:
+            super().vanish()
+            for connection in connections:
+                wheel.remove(connection)
+
+    connections = [Takes(), Takes()]
+    for connection in connections:
+        wheel.add(connection)
+
+    turn(wheel, INTERVAL + TIMEOUT)
+
+    assert sum(connection.vanished for connection in connections) == 1
+    assert not wheel
+
+
+def test_one_of_which_something_is_expected_expires_after_that_time(wheel: KeepAlive) -> None:
+    connection = Connection()
+    turn(wheel, 7)
+    wheel.expect(connection, 5)
+
+    turn(wheel, 5)
+    assert not connection.expired  # some of the first tick was over
+    turn(wheel, 1)
+
+    assert connection.expired
+    assert connection.probed == 0
+    assert not wheel
+
+
+def test_what_is_heard_does_not_put_an_end_off(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.expect(connection, 2 * INTERVAL)
+
+    for _ in range(2 * INTERVAL + 1):
+        connection.heard = wheel.now
+        turn(wheel, 1)
+
+    assert connection.expired
+
+
+def test_one_that_did_what_was_expected_is_watched_like_others(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.expect(connection, 5)
+    turn(wheel, 2)
+    wheel.add(connection)
+
+    turn(wheel, INTERVAL)
+
+    assert not connection.expired
+    assert connection.probed == 1
+
+
+def test_one_that_is_watched_may_be_expected_to_end(wheel: KeepAlive) -> None:
+    connection = Connection()
+    wheel.add(connection)
+    wheel.expect(connection, 5)
+
+    turn(wheel, INTERVAL + TIMEOUT)
+
+    assert connection.expired
+    assert connection.probed == 0
+
+
+def test_without_an_interval_only_what_is_expected_is_watched() -> None:
+    wheel = KeepAlive(0, TIMEOUT)
+    connection = Connection()
+    wheel.expect(connection, 5)
+    assert wheel
+
+    wheel.add(connection)
+
+    assert not wheel
+    assert not connection.expired
+
+
+def test_one_that_is_removed_by_its_own_end_does_no_harm(wheel: KeepAlive) -> None:
     class Takes(Connection):
         def vanish(self) -> None:
             super().vanish()

@@ -70,9 +70,9 @@ def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> N
     client = memory.connect()
     client.receive(b"GET / HTTP/1.1\r\n")
 
-    memory.clock.advance(HANDSHAKE_TIMEOUT - 0.1)
+    memory.wait(HANDSHAKE_TIMEOUT)
     assert not client.transport.ended
-    memory.clock.advance(0.1)
+    memory.wait(1)
 
     assert client.transport.aborted
     assert memory.factory.connections == set()
@@ -81,7 +81,10 @@ def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> N
 def test_an_open_connection_may_be_silent(memory: Memory) -> None:
     client = memory.open()
 
-    memory.clock.advance(3600)
+    for _ in range(100):
+        memory.wait(1)
+        client.take()  # sees the pings
+        client.flush()  # and answers them
 
     assert not client.transport.ended
 
@@ -255,7 +258,7 @@ def test_who_sends_close_and_then_nothing_is_gone_from_the_room_at_once(memory: 
     client.flush()
 
     assert peer.hear() == [{"type": "peer_left", "client_id": "a"}]
-    memory.clock.advance(CLOSE_TIMEOUT)
+    memory.wait(CLOSE_TIMEOUT + 1)
     assert client.transport.aborted
 
 
@@ -267,7 +270,7 @@ def test_who_does_not_answer_a_close_is_gone_from_the_room_at_once(memory: Memor
 
     assert peer.hear() == [{"type": "peer_left", "client_id": "a"}]
     assert not client.transport.ended
-    memory.clock.advance(CLOSE_TIMEOUT)
+    memory.wait(CLOSE_TIMEOUT + 1)
     assert client.transport.aborted
     assert peer.hear() == []
 

@@ -59,6 +59,7 @@ class Channel(SlimProtocol):
         "due",
         "factory",
         "heard",
+        "is_expected",
         "state",
         "transport",
     )
@@ -71,7 +72,7 @@ class Channel(SlimProtocol):
         self.state = CONNECTING
         self.heard = 0
         self.due = -1  # not watched
-        self._is_midway = self._is_due = False
+        self.is_expected = self._is_midway = self._is_due = False
         self._waiting_size = self._missing = 0
         self._out: list[bytes] | None = None
         self._waiting: list[bytes] | None = None
@@ -129,6 +130,10 @@ class Channel(SlimProtocol):
     def vanish(self) -> None:
         """See `keepalive.Watched`."""
         self._drop("it does not answer")
+
+    def expire(self) -> None:
+        """See `keepalive.Watched`."""
+        self.transport.abortConnection()
 
     def _drop(self, reason: str) -> None:
         """End the connection without a word, for there is nobody to hear it."""
@@ -353,15 +358,17 @@ class ChannelFactory(WebSocketServerFactory):
         outbox.call_later = reactor.callLater
         self.max_buffer = max_buffer
         self.keep_alive = KeepAlive(ping_interval, ping_timeout)
-        self._pings = ping_interval > 0
         self._next_tick: IDelayedCall | None = None
 
     def watch(self, channel: Channel) -> None:
         """See that a channel which is open ends when its client is gone."""
-        if self._pings:
-            self.keep_alive.add(channel)
-            if self._next_tick is None:
-                self._next_tick = self.reactor.callLater(1, self._tick)
+        self.keep_alive.add(channel)
+        self._go_on()
+
+    def expect(self, channel: Channel, seconds: int) -> None:
+        """Let a channel expire after that time, or up to a second later, unless it is watched."""
+        self.keep_alive.expect(channel, seconds)
+        self._go_on()
 
     def unwatch(self, channel: Channel) -> None:
         """A channel has ended."""
@@ -370,12 +377,15 @@ class ChannelFactory(WebSocketServerFactory):
             self._next_tick.cancel()
             self._next_tick = None
 
+    def _go_on(self) -> None:
+        if self._next_tick is None and self.keep_alive:
+            self._next_tick = self.reactor.callLater(1, self._tick)
+
     def _tick(self) -> None:
         self._next_tick = None
         with self.outbox:
             self.keep_alive.tick()
-        if self.keep_alive and self._next_tick is None:
-            self._next_tick = self.reactor.callLater(1, self._tick)
+        self._go_on()
 
     @property
     def takes_any_origin(self) -> bool:

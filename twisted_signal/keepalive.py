@@ -1,7 +1,8 @@
 """Finds the connections at whose other end nobody is any more: one timer for all of them.
 
 A connection from which nothing came for a while is pinged (RFC 6455, section 5.5.2); one that stays
-silent after that is gone. No I/O and no clock: whoever holds this lets it tick once a second.
+silent after that is gone. Where something must happen within a time, such as the opening handshake,
+a connection expires without it. No I/O and no clock: whoever holds this lets it tick once a second.
 """
 
 from typing import Protocol
@@ -13,16 +14,21 @@ class Watched(Protocol):
     Attributes:
         heard: the tick in which something came from it last.
         due: the tick in which it is looked at next.
+        is_expected: whether it expires then, whatever was heard.
     """
 
     heard: int
     due: int
+    is_expected: bool
 
     def probe(self) -> None:
         """Make the other end say something, if it is there."""
 
     def vanish(self) -> None:
         """Nobody is there."""
+
+    def expire(self) -> None:
+        """What was expected of it has not happened."""
 
 
 class KeepAlive:
@@ -35,7 +41,7 @@ class KeepAlive:
     def __init__(self, interval: int, timeout: int) -> None:
         """
         Args:
-            interval: ticks of silence after which a connection is probed.
+            interval: ticks of silence after which a connection is probed; 0: never.
             timeout: ticks of silence after that in which it must have said something.
         """
         self.now = 0
@@ -48,9 +54,18 @@ class KeepAlive:
         return bool(self._by_due)
 
     def add(self, connection: Watched) -> None:
-        """Watch a connection, that was just heard of."""
+        """Watch a connection, that was just heard of; where no interval is set: no more."""
+        self.remove(connection)
+        connection.is_expected = False
         connection.heard = self.now
-        self._look_in(connection, self.now + self._interval)
+        if self._interval:
+            self._look_in(connection, self.now + self._interval)
+
+    def expect(self, connection: Watched, ticks: int) -> None:
+        """Let a connection expire, unless it is watched otherwise within that many ticks."""
+        self.remove(connection)
+        connection.is_expected = True
+        self._look_in(connection, self.now + ticks + 1)  # this tick has partly gone
 
     def remove(self, connection: Watched) -> None:
         """Watch a connection no more."""
@@ -59,13 +74,18 @@ class KeepAlive:
             others.discard(connection)
             if not others:
                 del self._by_due[connection.due]
+        connection.due = -1
 
     def tick(self) -> None:
         """Look at those that are due."""
         self.now += 1
         for connection in self._by_due.pop(self.now, ()):
             silence = self.now - connection.heard
-            if silence < self._interval:
+            if connection.due != self.now:
+                continue  # removed meanwhile, by the end of another
+            if connection.is_expected:
+                connection.expire()
+            elif silence < self._interval:
                 self._look_in(connection, connection.heard + self._interval)
             elif silence < self._interval + self._timeout:
                 self._look_in(connection, connection.heard + self._interval + self._timeout)
@@ -75,4 +95,8 @@ class KeepAlive:
 
     def _look_in(self, connection: Watched, due: int) -> None:
         connection.due = due
-        self._by_due.setdefault(due, set()).add(connection)
+        others = self._by_due.get(due)
+        if others is None:
+            self._by_due[due] = {connection}
+        else:
+            others.add(connection)

@@ -55,6 +55,9 @@ class Poller:
         self._descriptors: dict[int, Any] = {}
         self._reading: set[int] = set()
         self._writing: set[int] = set()
+        # Those that began to write in this turn. Most have written all, or are closed, when it
+        # ends, and epoll need not hear of them: that is two system calls each.
+        self._new_writers: dict[Any, None] | None = None
         reactor.addReader(self)
 
     def adopt(self, port: FileDescriptor) -> None:
@@ -90,6 +93,27 @@ class Poller:
             self._turn(events)
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
+        self._new_writers = {}
+        self._read_all(events)
+        if self._new_writers:
+            with self._outbox:
+                for writer in list(self._new_writers):
+                    self._write(writer)
+        left, self._new_writers = self._new_writers, None
+        for writer in left:  # there is more than the socket took
+            self._watch(writer, self._writing, _WRITE)
+
+    def _write(self, writer: Any) -> None:
+        """Let a descriptor that has something to write try it once."""
+        try:
+            why = writer.doWrite()
+        except Exception as error:
+            self._fail(writer, error)
+            return
+        if why:
+            self._disconnect(writer, why, is_read=False)
+
+    def _read_all(self, events: list[tuple[int, int]]) -> None:
         with self._outbox:
             for number, event in events:
                 descriptor = self._descriptors.get(number)
@@ -163,7 +187,10 @@ class Poller:
 
     def addWriter(self, writer: Any) -> None:
         """See IReactorFDSet."""
-        self._watch(writer, self._writing, _WRITE)
+        if self._new_writers is None:
+            self._watch(writer, self._writing, _WRITE)
+        elif writer.fileno() not in self._writing:
+            self._new_writers[writer] = None
 
     def removeReader(self, reader: Any) -> None:
         """See IReactorFDSet."""
@@ -171,6 +198,8 @@ class Poller:
 
     def removeWriter(self, writer: Any) -> None:
         """See IReactorFDSet."""
+        if self._new_writers is not None:
+            self._new_writers.pop(writer, None)
         self._forget(writer, self._writing)
 
     def removeAll(self) -> list[Any]:

@@ -1,8 +1,8 @@
 """The Autobahn protocol, one for each client, and the factory that they share: bytes in, bytes out.
 
 Autobahn does the opening handshake and the framing (RFC 6455); what the text frames say is decided
-in `session`. Autobahn's own timers stay off: they live on a reactor of their own choice, and a
-connection here needs at most one timer at a time.
+in `session`. Autobahn's own timers stay off: they live on a reactor of their own choice, and one
+for all connections will do (`keepalive`).
 """
 
 import logging
@@ -31,11 +31,11 @@ from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
 
-HANDSHAKE_TIMEOUT = 5.0
+HANDSHAKE_TIMEOUT = 5
 """Seconds from the TCP connection to the end of the opening handshake."""
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
-CLOSE_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame to the end of the TCP connection."""
 PING_INTERVAL = 20
 """Seconds of silence after which a client is pinged."""
@@ -54,7 +54,7 @@ INTERNAL_ERROR = 1011
 class SignalProtocol(Channel):
     """One client's connection. Implements `registry.Client`."""
 
-    __slots__ = ("_conversation", "_session", "_timer")
+    __slots__ = ("_conversation", "_session", "_silence")
 
     factory: "SignalFactory"
 
@@ -62,13 +62,13 @@ class SignalProtocol(Channel):
         """Begin without a session: it begins with the WebSocket."""
         super().__init__()
         self._session: Session | None = None
-        self._timer: IDelayedCall | None = None
+        self._silence: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
         super().connectionMade()
         self.factory.connected(self)
-        self._start_timer(HANDSHAKE_TIMEOUT, self._handshake_overdue)
+        self.factory.expect(self, HANDSHAKE_TIMEOUT)
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """The opening handshake came in, and is a right one."""
@@ -77,21 +77,22 @@ class SignalProtocol(Channel):
 
     def onOpen(self) -> None:
         """The WebSocket is open."""
-        self._stop_timer()
         self.factory.watch(self)
         log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         self._session = session = Session(self, self.factory.registry, self.address)
         self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
-            self._start_timer(SILENCE, self._arrive, session, self._conversation.silent)
+            self._silence = self.factory.reactor.callLater(
+                SILENCE, self._arrive, session, self._conversation.silent
+            )
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A whole message came in."""
         session = self._session
         if session is None or self.state != OPEN:
             return  # it was on its way while the connection was closed from here
-        if self._timer is not None:
-            self._stop_timer()
+        if self._silence is not None:
+            self._end_silence()
         if isBinary:
             self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
@@ -118,11 +119,12 @@ class SignalProtocol(Channel):
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
             log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
         self._session.end()
-        self._start_timer(CLOSE_TIMEOUT, self.transport.abortConnection)
+        self._end_silence()
+        self.factory.expect(self, CLOSE_TIMEOUT)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The connection is gone, for whatever reason."""
-        self._stop_timer()
+        self._end_silence()
         if self._session is None:
             log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
             return
@@ -181,18 +183,16 @@ class SignalProtocol(Channel):
         log.error("A message from %s could not be handled", session.label, exc_info=error)
         self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
-    def _handshake_overdue(self) -> None:
-        log.info("No WebSocket handshake from %s in %g s", self.address, HANDSHAKE_TIMEOUT)
-        self.transport.abortConnection()
+    def expire(self) -> None:
+        """The opening handshake, or the closing one, has not come to its end in time."""
+        if self.state == CONNECTING:
+            log.info("No WebSocket handshake from %s in %d s", self.address, HANDSHAKE_TIMEOUT)
+        super().expire()
 
-    def _start_timer(self, seconds: float, action: Callable[..., None], *arguments: object) -> None:
-        self._stop_timer()
-        self._timer = self.factory.reactor.callLater(seconds, action, *arguments)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+    def _end_silence(self) -> None:
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
 
 
 class SignalFactory(ChannelFactory):
