@@ -14,7 +14,9 @@ END = b"\r\n\r\n"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 # No fragment, no parameters (`;`), no second slash at the beginning, which would begin a host.
-_REQUEST_LINE = re.compile(r"GET (/(?:[^\s/;#?][^\s;#?]*)?)(?:\?([^\s#]*))? HTTP/1\.1")
+_REQUEST_LINE = re.compile(
+    r"GET (/(?:[^\0- \x7f/;#?][^\0- \x7f;#?]*)?)(?:\?([^\0- \x7f#]*))? HTTP/1\.1"
+)
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?")
 # Ports from 60000 on are left for Autobahn, which knows where they end.
@@ -24,8 +26,9 @@ _ORIGIN = re.compile(r"null|https?://[\w.-]+(?::(?:[1-5]\d{4}|\d{1,4}))?")
 _EXTENSIONS = re.compile(
     r"permessage-deflate(?: ?; ?client_max_window_bits)?(?: ?; ?client_no_context_takeover)?"
 )
-_NAME = re.compile(r"[\w-]+")
-_REQUIRED = ("host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version")
+# Nothing that cannot be printed: Autobahn takes some of it for the end of a line.
+_HEADER = re.compile(r"^([\w-]+):([ -~]*)\r\n", re.MULTILINE | re.ASCII)
+_REQUIRED = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
 
 
 class Request(NamedTuple):
@@ -55,20 +58,15 @@ def read(data: bytes) -> Request | None:
     end = data.find(END)
     if end < 0 or not data.isascii():
         return None
-    text = data[:end].decode("ascii")
-    if not text.replace("\r\n", "").isprintable():
-        return None  # what Autobahn takes for the end of a line, among others
-    first_line, *lines = text.split("\r\n")
+    text = data[: end + 2].decode("ascii")
+    first_line, _, lines = text.partition("\r\n")
     target = _REQUEST_LINE.fullmatch(first_line)
     if target is None:
         return None
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        name = name.lower()
-        if not colon or name in headers or _NAME.fullmatch(name) is None:
-            return None
-        headers[name] = value.strip()
+    found = _HEADER.findall(lines)
+    headers = {name.lower(): value.strip() for name, value in found}
+    if not lines.count("\n") == len(found) == len(headers):
+        return None  # a line that is no header, or a header that is there twice
     if not _is_ordinary(headers):
         return None
     path, query = target.groups()
@@ -87,7 +85,7 @@ def response(request: Request, server: str) -> bytes:
 
 
 def _is_ordinary(headers: dict[str, str]) -> bool:
-    if not all(name in headers for name in _REQUIRED) or "sec-websocket-protocol" in headers:
+    if not headers.keys() >= _REQUIRED or "sec-websocket-protocol" in headers:
         return False
     connection = headers["connection"].lower()
     return (
@@ -96,7 +94,10 @@ def _is_ordinary(headers: dict[str, str]) -> bool:
         and headers["sec-websocket-version"] == "13"
         and _KEY.fullmatch(headers["sec-websocket-key"]) is not None
         and _HOST.fullmatch(headers["host"]) is not None
-        and _ORIGIN.fullmatch(headers.get("origin", "null")) is not None
-        and _EXTENSIONS.fullmatch(headers.get("sec-websocket-extensions", "permessage-deflate"))
-        is not None
+        and _fits(_ORIGIN, headers.get("origin"))
+        and _fits(_EXTENSIONS, headers.get("sec-websocket-extensions"))
     )
+
+
+def _fits(pattern: re.Pattern[str], value: str | None) -> bool:
+    return value is None or pattern.fullmatch(value) is not None
