@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from twisted_signal.frames import (
     CLOSE,
+    CUT,
+    ODD,
     PING,
     PONG,
     TEXT,
@@ -11,10 +13,9 @@ from twisted_signal.frames import (
     TEXT_ENDS,
     TEXT_GOES_ON,
     FragmentTrain,
-    Frame,
     frame,
     is_utf8,
-    split,
+    read_frame,
 )
 
 KEY = b"\x11\x22\x33\x44"
@@ -34,15 +35,34 @@ def masked(first: int, payload: bytes, length: bytes | None = None, key: bytes =
     return bytes([first, length[0] | 0x80]) + length[1:] + key + body
 
 
+Frame = tuple[int, bytes, int]
+"""First byte, payload, and the place where it begins."""
+
+
+def split(data: bytes, max_size: int) -> tuple[list[Frame], int, int]:
+    """Return the frames at the beginning; where they end; how long the next one is, or 0: odd."""
+    frames: list[Frame] = []
+    start = 0
+    while start < len(data):
+        first, payload, end = read_frame(data, start, max_size)
+        if first in (CUT, ODD):
+            assert payload == b""
+            assert (end == 0) == (first == ODD)
+            return frames, start, end
+        frames.append((first, payload, start))
+        start = end
+    return frames, start, 2
+
+
 def payloads(frames: list[Frame]) -> list[bytes]:
     return [payload for _, payload, _ in frames]
 
 
-# split
+# read_frame
 
 
 @pytest.mark.parametrize("first", [TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG, CLOSE])
-def test_each_ordinary_frame_is_split_off(first: int) -> None:
+def test_each_ordinary_frame_is_read(first: int) -> None:
     data = masked(first, b"hello")
 
     assert split(data, 0) == ([(first, b"hello", 0)], len(data), 2)

@@ -22,13 +22,15 @@ from twisted_signal import handshake
 from twisted_signal.addresses import peer_text
 from twisted_signal.frames import (
     CLOSE,
+    CUT,
+    ODD,
     PING,
     PONG,
     TEXT,
     TEXT_BEGINS,
     TEXT_ENDS,
     FragmentTrain,
-    split,
+    read_frame,
 )
 from twisted_signal.keepalive import KeepAlive
 from twisted_signal.outbox import Outbox
@@ -176,23 +178,23 @@ class Channel(SlimProtocol):
                 return
             data = bytes(self._cut)
             self._cut = None
-        frames, end, missing = split(data, self.factory.maxFramePayloadSize)
-        for first, payload, start in frames:
-            if self.state == OPEN:
-                if first == TEXT and self._train is None:
-                    self.onMessage(payload, isBinary=False)
-                    continue
-                if self._take(first, payload):
-                    continue
-            self._hand_over(data[start:])
-            return
-        if end == len(data):
-            return
-        if missing and self.state == OPEN:
-            self._cut = bytearray(data[end:])
-            self._missing = missing
-        else:
-            self._hand_over(data[end:])
+        at, size = 0, len(data)
+        max_size = self.factory.maxFramePayloadSize
+        while at < size:
+            first, payload, end = read_frame(data, at, max_size)
+            if self.state != OPEN or first == ODD:
+                self._hand_over(data[at:])
+                return
+            if first == CUT:
+                self._cut = bytearray(data[at:])
+                self._missing = end
+                return
+            if first == TEXT and self._train is None:
+                self.onMessage(payload, isBinary=False)
+            elif not self._take(first, payload):
+                self._hand_over(data[at:])
+                return
+            at = end
 
     def _take(self, first: int, payload: bytes) -> bool:
         """Do what a frame asks for; or return False, if it has no place here."""

@@ -1,4 +1,4 @@
-"""The ordinary frames of RFC 6455, section 5, split from a stream in one go.
+"""The ordinary frames of RFC 6455, section 5, read from a stream and built.
 
 Ordinary is what a client in its right mind sends all day: masked text frames, whole or in
 fragments, pings and pongs, and a Close in the end. Whatever else there is (binary frames, reserved
@@ -7,6 +7,7 @@ Autobahn, which knows what to say to it.
 """
 
 from codecs import getincrementaldecoder
+from struct import Struct
 
 try:
     from websockets.speedups import apply_mask
@@ -29,66 +30,65 @@ _MAX_SIZE = 2**63 - 1
 _MASKED = 0x80
 _MASKED_16 = 0xFE
 
+_HEADER_16 = Struct(">BBH").pack
 _utf8_decoder = getincrementaldecoder("utf-8")
 
 
-Frame = tuple[int, bytes, int]
-"""A frame's first byte, its payload unmasked, and the place in the data where it begins."""
+# In the place of a first byte:
+ODD = -1
+"""The frame is none that is ordinary."""
+CUT = -2
+"""The frame is ordinary so far, and not all there."""
 
 
 # One pass, without a call for each part of a header: calls would cost more than the frame.
-def split(data: bytes, max_size: int) -> tuple[list[Frame], int, int]:  # noqa: C901, PLR0911, PLR0912
-    """Split off the ordinary frames at the beginning of what a client sent.
+def read_frame(data: bytes, start: int, max_size: int) -> tuple[int, bytes, int]:  # noqa: C901, PLR0911, PLR0912
+    """Read the frame that begins at a place in what a client sent.
 
     Args:
-        data: it begins with a frame.
+        data: not empty from there on.
         max_size: the largest payload that is ordinary, in bytes; 0 for any.
 
     Returns:
-        The frames; the place where they end; and how many bytes the frame that begins there has in
-        all, as far as that is known, if it is ordinary so far and not all there. 0: it is not
-        ordinary.
+        Its first byte, its payload unmasked, and the place where it ends. Or `CUT`, nothing, and
+        how many bytes it has in all, as far as that is known. Or `ODD`, nothing and nothing.
     """
-    frames: list[Frame] = []
-    size = len(data)
-    limit = max_size or _MAX_SIZE
-    end = 0
-    while True:
-        if size - end < 2:
-            return frames, end, 2
-        first = data[end]
-        second = data[end + 1]
-        if first not in _ORDINARY or second < _MASKED:
-            return frames, end, 0
-        if second < _MASKED_16:
-            length = second - _MASKED
-            body = end + 6
-        elif first > TEXT:
-            return frames, end, 0  # a control frame is short (RFC 6455, section 5.5)
-        elif second == _MASKED_16:
-            body = end + 8
-            if size < body:
-                return frames, end, 8
-            length = data[end + 2] << 8 | data[end + 3]
-            if length <= _MAX_CONTROL_SIZE:
-                return frames, end, 0
-        else:
-            body = end + 14
-            if size < body:
-                return frames, end, 14
-            length = int.from_bytes(data[end + 2 : end + 10], "big")
-            if length <= 0xFFFF:
-                return frames, end, 0
-        if length > limit:
-            return frames, end, 0
-        stop = body + length
-        if stop > size:
-            return frames, end, stop - end
-        payload = apply_mask(data[body:stop], data[body - 4 : body])
-        if first == TEXT and not payload.isascii() and not is_utf8(payload):
-            return frames, end, 0
-        frames.append((first, payload, end))
-        end = stop
+    size = len(data) - start
+    if size < 2:
+        return CUT, b"", 2
+    first = data[start]
+    second = data[start + 1]
+    if first not in _ORDINARY or second < _MASKED:
+        return ODD, b"", 0
+    if second < _MASKED_16:
+        length = second - _MASKED
+        head = 6
+    elif first > TEXT:
+        return ODD, b"", 0  # a control frame is short (RFC 6455, section 5.5)
+    elif second == _MASKED_16:
+        head = 8
+        if size < head:
+            return CUT, b"", head
+        length = data[start + 2] << 8 | data[start + 3]
+        if length <= _MAX_CONTROL_SIZE:
+            return ODD, b"", 0
+    else:
+        head = 14
+        if size < head:
+            return CUT, b"", head
+        length = int.from_bytes(data[start + 2 : start + 10], "big")
+        if length <= 0xFFFF:
+            return ODD, b"", 0
+    if length > max_size > 0 or length > _MAX_SIZE:
+        return ODD, b"", 0
+    if size < head + length:
+        return CUT, b"", head + length
+    body = start + head
+    end = body + length
+    payload = apply_mask(data[body:end], data[body - 4 : body])
+    if first == TEXT and not payload.isascii() and not is_utf8(payload):
+        return ODD, b"", 0
+    return first, payload, end
 
 
 def is_utf8(payload: bytes) -> bool:
@@ -106,7 +106,7 @@ def frame(first_byte: int, payload: bytes) -> bytes:
     if size <= _MAX_CONTROL_SIZE:
         return b"%c%c%b" % (first_byte, size, payload)
     if size <= 0xFFFF:
-        return b"%c\x7e%b%b" % (first_byte, size.to_bytes(2, "big"), payload)
+        return _HEADER_16(first_byte, 126, size) + payload
     return b"%c\x7f%b%b" % (first_byte, size.to_bytes(8, "big"), payload)
 
 
