@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -416,6 +416,90 @@ def test_who_was_closed_by_an_earlier_event_is_left_alone(wires: Wires, kind: st
     assert wires.poller.getWriters() == []
 
 
+class Acts:
+    """Something else that is read, and does something then."""
+
+    def __init__(self, poller: Poller, action: Callable[[], object]) -> None:
+        self._read, self._write = os.pipe()
+        self._poller = poller
+        self._action = action
+        poller.addReader(self)
+        os.write(self._write, b"x")
+
+    def fileno(self) -> int:
+        return self._read
+
+    def doRead(self) -> None:
+        self._poller.removeReader(self)
+        os.close(self._read)
+        os.close(self._write)
+        self._action()
+
+
+def test_who_was_closed_by_something_else_is_not_read(wires: Wires) -> None:
+    protocol = Remembers()
+    transport, theirs = wires.connect(protocol)
+    Acts(wires.poller, lambda: transport.connectionLost(Failure(ConnectionDone())))
+    theirs.sendall(b"x")
+
+    wires.turn()
+
+    assert (protocol.reads, protocol.times_lost) == (0, 1)
+    assert is_empty(wires.poller)
+
+
+def test_a_read_for_which_nothing_is_left_does_no_harm(wires: Wires) -> None:
+    protocol = Remembers()
+    transport, theirs = wires.connect(protocol)
+    Acts(wires.poller, lambda: transport.socket.recv(1))
+    theirs.sendall(b"x")
+
+    wires.turn()
+    theirs.sendall(b"y")
+    wires.turn()
+
+    assert protocol.received == b"y"
+    assert protocol.lost is None
+
+
+def test_a_reset_between_the_event_and_the_read_is_a_connection_lost(wires: Wires) -> None:
+    protocol = Remembers()
+    transport, theirs = wires.connect(protocol)
+
+    def break_off() -> None:
+        transport.socket.recv(1)
+        reset(theirs)
+
+    Acts(wires.poller, break_off)
+    theirs.sendall(b"x")
+
+    wires.turn()
+
+    assert protocol.lost is not None
+    assert protocol.lost.check(ConnectionLost)
+    assert is_empty(wires.poller)
+
+
+def test_who_is_ended_while_an_earlier_one_is_handled_is_not_told_more(wires: Wires) -> None:
+    protocols: list[Remembers] = []
+
+    class EndsTheOther(Remembers):
+        def dataReceived(self, data: bytes) -> None:
+            super().dataReceived(data)
+            other = protocols[1 - protocols.index(self)]
+            assert other.transport is not None
+            other.transport.loseConnection()
+
+    for _ in range(2):
+        protocols.append(EndsTheOther())
+        _, theirs = wires.connect(protocols[-1])
+        theirs.sendall(b"x")
+
+    wires.turn_until(lambda: any(protocol.lost for protocol in protocols))
+
+    assert sorted((one.reads, one.times_lost) for one in protocols) == [(0, 1), (1, 0)]
+
+
 def test_a_mistake_ends_its_connection_only_and_is_logged(
     wires: Wires, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -455,6 +539,27 @@ def test_a_mistake_while_writing_ends_its_connection_only_and_is_logged(
     assert protocol.times_lost == 1
     assert "a mistake" in caplog.text
     assert is_empty(wires.poller)
+
+
+def test_a_mistake_while_a_turn_is_written_ends_its_connection_only(
+    wires: Wires, caplog: pytest.LogCaptureFixture
+) -> None:
+    class CannotWrite(Remembers):
+        def dataReceived(self, data: bytes) -> None:
+            self.transport.doWrite = None  # type: ignore[union-attr]  # breaks it
+            wires.poller.addWriter(self.transport)
+
+    broken = CannotWrite()
+    clients = [wires.connect(protocol)[1] for protocol in (broken, Echo())]
+    for theirs in clients:
+        theirs.sendall(b"x")
+
+    wires.turn_until(lambda: broken.lost)
+
+    assert clients[1].recv(10) == b"x"
+    assert "A connection failed" in caplog.text
+    assert len(wires.poller.getReaders()) == 1
+    assert wires.poller.getWriters() == []
 
 
 def test_a_sender_that_fails_does_not_stop_the_poller(
@@ -502,6 +607,50 @@ def test_the_reactors_timers_have_their_turn_while_many_are_ready(wires: Wires) 
     assert sum(protocol.reads for protocol in protocols) == MAX_EVENTS * MAX_TURNS
     reads = [protocol.reads for protocol in protocols]
     assert max(reads) - min(reads) <= 2  # nobody comes short
+
+
+class Counts:
+    """Passes on what is asked of an epoll instance, and counts it."""
+
+    def __init__(self, epoll: Any) -> None:
+        self._epoll = epoll
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self._epoll, name)
+
+
+def test_epoll_hears_nothing_of_a_write_that_fits(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, theirs = wires.connect(Echo())
+    counts = Counts(wires.poller._epoll)
+    monkeypatch.setattr(wires.poller, "_epoll", counts)
+    theirs.sendall(b"hello")
+
+    wires.poller.doRead()
+
+    assert theirs.recv(100) == b"hello"
+    assert set(counts.calls) == {"poll"}
+
+
+def test_what_does_not_fit_at_the_end_of_a_turn_is_written_when_it_does(wires: Wires) -> None:
+    data = os.urandom(1_000_000)
+
+    class Floods(Protocol):
+        def dataReceived(self, _: bytes) -> None:
+            assert self.transport is not None
+            self.transport.write(data)
+
+    transport, theirs = wires.connect(Floods(), send_buffer=65536)
+    theirs.sendall(b"x")
+
+    wires.turn()
+
+    assert wires.poller.getWriters() == [transport]
+    assert wires.receive(theirs, len(data)) == data
+    wires.turn_until(lambda: not wires.poller.getWriters())
 
 
 def test_what_is_sent_goes_out_before_more_is_read(wires: Wires) -> None:

@@ -121,7 +121,7 @@ class Channel(SlimProtocol):
             self._receive_frames(data)
         elif self.state == CONNECTING and not self._is_midway:
             self._receive_request(data)
-        else:
+        elif self.state != CLOSED:  # else it came before the end, and is too late
             cut, self._cut = self._cut, None
             self._hand_over(data if cut is None else bytes(cut) + data)
 

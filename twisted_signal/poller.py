@@ -114,32 +114,35 @@ class Poller:
             self._disconnect(writer, why, is_read=False)
 
     def _read_all(self, events: list[tuple[int, int]]) -> None:
+        # All is read before any of it is handled: what the processor has in its caches for the one
+        # is not what it needs for the other.
         with self._outbox:
+            came: list[tuple[Server, bytes]] = []
             for number, event in events:
                 descriptor = self._descriptors.get(number)
                 if descriptor is None:
                     continue  # an earlier event's handler closed it
-                if event == _READ and type(descriptor) is Server:
-                    self._read(descriptor)
-                else:
+                if event != _READ or type(descriptor) is not Server:
                     self._serve(descriptor, event)
-
-    def _read(self, server: Server) -> None:
-        """Do what its doRead does: nearly all bytes come by here."""
-        try:
-            data = server.socket.recv(READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._disconnect(server, CONNECTION_LOST, is_read=True)
-            return
-        if not data:
-            self._disconnect(server, CONNECTION_DONE, is_read=True)
-            return
-        try:
-            server.protocol.dataReceived(data)
-        except Exception as error:
-            self._fail(server, error)
+                    continue
+                try:
+                    data = descriptor.socket.recv(READ_SIZE)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    self._disconnect(descriptor, CONNECTION_LOST, is_read=True)
+                    continue
+                if data:
+                    came.append((descriptor, data))
+                else:
+                    self._disconnect(descriptor, CONNECTION_DONE, is_read=True)
+            for server, data in came:
+                if server.disconnecting or not server.connected:
+                    continue  # it was ended while an earlier one was handled
+                try:
+                    server.protocol.dataReceived(data)
+                except Exception as error:
+                    self._fail(server, error)
 
     def _fail(self, descriptor: Any, error: Exception) -> None:
         log.error("A connection failed", exc_info=error)
