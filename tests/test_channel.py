@@ -167,6 +167,24 @@ def test_what_is_in_no_hurry_goes_out_before_what_is_sent_after_it(
     assert numbers(line.hear(3)) == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, b"\x81\x01x"),
+        ({"fin": True}, b"\x81\x01x"),
+        ({"fin": False}, b"\x01\x01x"),
+        ({"rsv": 4}, b"\xc1\x01x"),
+        ({"payload_len": 3}, b"\x81\x03xxx"),
+    ],
+)
+def test_a_frame_is_sent_as_autobahn_is_asked_for_it(
+    line: Line, options: dict[str, Any], sent: bytes
+) -> None:
+    line.channel.sendFrame(1, b"x", **options)
+
+    assert line.socket.recv(100) == sent
+
+
 # Short writes
 
 
@@ -332,6 +350,17 @@ def test_an_end_frees_all_that_waits(line: Line, wires: Wires, in_a_turn: bool) 
     assert wires.poller.removeAll() == []
     assert channel.factory.connections == set()
     assert wires.reactor.getDelayedCalls() == []
+
+
+def test_an_end_by_a_mistake_of_ours_is_an_end_too(line: Line) -> None:
+    factory = line.channel.factory
+
+    line.transport.connectionLost(Failure(ValueError("a mistake")))
+
+    assert line.channel.state == CLOSED
+    assert factory.connections == set()
+    assert factory.countConnections == 0
+    assert not factory.keep_alive
 
 
 def test_what_is_sent_after_the_end_is_nothing(line: Line, wires: Wires) -> None:

@@ -23,6 +23,7 @@ from twisted_signal.addresses import peer_text
 from twisted_signal.frames import (
     CLOSE,
     CUT,
+    FIN,
     ODD,
     PING,
     PONG,
@@ -30,6 +31,7 @@ from twisted_signal.frames import (
     TEXT_BEGINS,
     TEXT_ENDS,
     FragmentTrain,
+    frame,
     read_frame,
 )
 from twisted_signal.keepalive import KeepAlive
@@ -98,7 +100,7 @@ class Channel(SlimProtocol):
         """The TCP connection is gone."""
         self._out = self._waiting = self._cut = self._train = None
         self.factory.unwatch(self)
-        if not reason.check(ConnectionDone, ConnectionAborted, ConnectionLost):
+        if not isinstance(reason.value, ConnectionDone | ConnectionAborted | ConnectionLost):
             super().connectionLost(reason)
             return
         # Autobahn's own way, without its debug lines, which cost more than all else here.
@@ -237,6 +239,13 @@ class Channel(SlimProtocol):
         train, self._train = self._train, None
         self._dataReceived(data if train is None else train.as_one_fragment() + data)
         self._is_midway = bool(self.current_frame is not None or self.inside_message or self.data)
+
+    def sendFrame(self, opcode: int, payload: bytes = b"", *rest: Any, **options: Any) -> None:
+        """Send a frame; a whole one, if no more is said, without Autobahn's way for any other."""
+        if rest or options:
+            super().sendFrame(opcode, payload, *rest, **options)
+        else:
+            self.sendData(frame(FIN | opcode, payload))
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Send bytes. All that is sent comes by here, Autobahn's frames too."""

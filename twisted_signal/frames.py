@@ -14,6 +14,7 @@ try:
 except ImportError:  # pragma: no cover - where there is no wheel for the machine
     from websockets.utils import apply_mask
 
+FIN = 0x80
 # The first byte of a frame: FIN, no reserved bit, opcode.
 TEXT = 0x81
 TEXT_BEGINS = 0x01
