@@ -171,7 +171,7 @@ def test_a_client_that_never_reads_is_dropped_and_nobody_else_suffers(start: Sta
             if place.has_dropped():
                 break
 
-        line = place.server.wait_for(r"\[WARNING\] channel: Dropping the connection of .*")[0]
+        line = place.server.wait_for(r"\[WARNING\] sending: Dropping the connection of .*")[0]
         assert re.search(r"it does not read, and \d{4} KiB wait for it", line)
         assert hear(sender) == {"type": "peer_left", "client_id": "silent"}
         assert hear(witness) == {"type": "peer_left", "client_id": "silent"}

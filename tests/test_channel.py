@@ -1,393 +1,437 @@
-"""What a channel sends: gathered, in order, and no more than a client that reads takes."""
+# ruff: noqa: N803 - hooks of Autobahn
+"""Our channel held against Autobahn as it comes: any frames, cut into any reads.
 
-import logging
-import os
-import socket
-from collections.abc import Iterator
-from typing import Any
+Both get the same reads. After each of them the application has been told the same by both, and at
+the end of each frame both have sent the same bytes. Within a frame there is one thing in which they
+may differ: Autobahn may see that it is wrong before it is all there, and have sent its Close frame.
+"""
+
+from itertools import chain, cycle
+from typing import Any, NamedTuple
 
 import pytest
-from sockets import PATIENCE, Wires
-from twisted.internet.error import ConnectionAborted
-from twisted.internet.tcp import Server
-from twisted.python.failure import Failure
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.uri import parse_uri
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stock import TurningTransport, connected, ours, stock
 
-from twisted_signal.channel import MAX_BUFFER
-from twisted_signal.frames import TEXT, frame
-from twisted_signal.slim import CLOSED, OPEN
-from twisted_signal.websocket import SignalFactory, SignalProtocol
+from twisted_signal.channel import Channel
+from twisted_signal.frames import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    TEXT_BEGINS,
+    TEXT_ENDS,
+    TEXT_GOES_ON,
+    frame,
+)
 
-MASK = bytes(4)
-BUFFER = 65536
-"""What the kernel holds for a connection at each end, about, in bytes."""
-MESSAGE = 10_000
-
-
-class Line:
-    """A client whose WebSocket is open, on a real socket."""
-
-    def __init__(self, wires: Wires, factory: SignalFactory) -> None:
-        protocol = factory.buildProtocol(None)
-        assert isinstance(protocol, SignalProtocol)
-        self.wires: Wires = wires
-        self.channel: Any = protocol  # of Autobahn, which has no annotations
-        self.frames: list[Frame] = []
-        transport, client = wires.connect(protocol, send_buffer=BUFFER)
-        self.transport: Server = transport
-        self.socket: socket.socket = client
-        self.websocket: ClientProtocol = ClientProtocol(parse_uri("ws://test/"), max_size=None)
-        self.websocket.send_request(self.websocket.connect())
-        self.flush()
-        while self.websocket.state is State.CONNECTING:
-            wires.turn()
-            self.read_available()
-
-    def flush(self) -> None:
-        for data in self.websocket.data_to_send():
-            self.socket.sendall(data)
-
-    def read_available(self) -> None:
-        """Take what has come."""
-        self.socket.settimeout(0)
-        try:
-            while data := self.socket.recv(65536):
-                self.websocket.receive_data(data)
-            self.websocket.receive_eof()
-        except BlockingIOError:
-            pass
-        self.socket.settimeout(PATIENCE)
-        events = self.websocket.events_received()
-        self.frames += [event for event in events if isinstance(event, Frame)]
-
-    def hear(self, count: int) -> list[Frame]:
-        """Return the next frames, once they are there."""
-        self.read_available()
-        while len(self.frames) < count:
-            self.wires.turn(0.05)
-            self.read_available()
-        heard, self.frames = self.frames[:count], self.frames[count:]
-        return heard
-
-    def send_texts(self, start: int, count: int) -> None:
-        """Let the server send numbered messages, each at once."""
-        for number in range(start, start + count):
-            self.channel.sendData(frame(TEXT, b"%d" % number + b"." * MESSAGE))
+REQUEST = (
+    b"GET /?a=b HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+BINARY, BINARY_BEGINS = 0x82, 0x02
+OPEN = WebSocketServerProtocol.STATE_OPEN
+CLOSED = WebSocketServerProtocol.STATE_CLOSED
+SMALL, LARGE = 200, 70_000
+"""The largest messages, in bytes."""
+BYE = b"bye"
+"""A message on which the application closes the connection."""
 
 
-def numbers(frames: list[Frame]) -> list[int]:
-    assert all(one.opcode is Opcode.TEXT for one in frames)
-    return [int(bytes(one.data).partition(b".")[0]) for one in frames]
+class Recording:
+    """What both have in common: an application that writes down what it hears, and echoes it."""
+
+    def __init__(self: Any) -> None:
+        super().__init__()
+        self.told: list[tuple[object, ...]] = []
+        self.closed = None
+        self.failed = False  # a mistake of the client's was why the server sent its Close frame
+
+    def onMessage(self: Any, payload: bytes, isBinary: bool) -> None:
+        self.told.append(("message", payload, isBinary))
+        if payload == BYE:
+            self.sendCloseFrame(4000, b"as you like")
+        elif self.state == OPEN:
+            self.sendData(frame(BINARY if isBinary else TEXT, payload))
+
+    def onPing(self: Any, payload: bytes) -> None:
+        if not self.failed:
+            self.told.append(("ping", payload))
+        super().onPing(payload)  # type: ignore[misc] # Autobahn's
+
+    def onPong(self: Any, payload: bytes) -> None:
+        if not self.failed:
+            self.told.append(("pong", payload))
+
+    def sendCloseFrame(
+        self: Any, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        if self.state == OPEN:
+            self.failed = self.failedByMe
+        super().sendCloseFrame(code, reasonUtf8, isReply)  # type: ignore[misc] # Autobahn's
+
+    def onClose(self: Any, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.closed = wasClean, code
 
 
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    made = Wires()
-    yield made
-    made.close()
+OURS = {limit: ours(type("Ours", (Recording, Channel), {}), limit) for limit in (SMALL, LARGE)}
+STOCK = {
+    limit: stock(type("Stock", (Recording, WebSocketServerProtocol), {}), like=factory)
+    for limit, factory in OURS.items()
+}
 
 
-def make_factory(wires: Wires, max_buffer: int = MAX_BUFFER) -> SignalFactory:
-    return SignalFactory(wires.reactor, max_buffer=max_buffer, outbox=wires.outbox, ping_interval=0)
+class Stream(NamedTuple):
+    """What a client sends after its request: whole frames, and the beginning of one more."""
+
+    frames: list[bytes]
+    rest: bytes = b""
+
+    def ends(self) -> set[int]:
+        """Return the places where a frame ends."""
+        ends = {len(REQUEST)}
+        for data in self.frames:
+            ends.add(max(ends) + len(data))
+        return ends
 
 
-@pytest.fixture
-def line(wires: Wires) -> Line:
-    return Line(wires, make_factory(wires))
+class Pair:
+    """A connection to each."""
+
+    def __init__(self, limit: int) -> None:
+        self.our, self._our_transport = connected(OURS[limit])
+        self.their, self._their_transport = connected(STOCK[limit])
+
+    def receive(self, data: bytes) -> None:
+        for protocol, transport in self._sides():
+            if not transport.ended:
+                protocol.dataReceived(data)
+                transport.turn()
+
+    def close(self) -> None:
+        """Let the application close the connections, where that is the first that closes them."""
+        if self.our.state == self.their.state == OPEN:
+            for protocol, transport in self._sides():
+                protocol.sendCloseFrame(1001, b"going down")
+                transport.turn()
+
+    def end(self) -> None:
+        """Let the client end its connections."""
+        for _, transport in self._sides():
+            transport.end()
+
+    def check(self) -> None:
+        """Hold them against each other where frames end."""
+        assert self.our.told == self.their.told
+        self._check_sent()
+        assert self.our.failed == self.their.failed
+        assert self.our.localCloseCode == self.their.localCloseCode
+        assert self.our.localCloseReason == self.their.localCloseReason
+        # A head that is wrong and comes in two reads is wrong twice to Autobahn, which ends the
+        # connection then. How long it waits for the client's Close frame is not compared.
+        if not self.their.failed:
+            assert (self.our.state == CLOSED) == (self.their.state == CLOSED)
+            assert self.our.closed == self.their.closed
+
+    def check_within_a_frame(self) -> None:
+        """Hold them against each other anywhere."""
+        assert self.our.told == self.their.told
+        self._check_sent(is_seen=self.our.failed)
+
+    def _check_sent(self, *, is_seen: bool = True) -> None:
+        """`is_seen`: whether ours has seen the client's mistake, if there is one."""
+        sent, expected = self.sent(), self._their_transport.sent()
+        # The client's Close frame may come in the read in which ours sees the mistake, or be the
+        # mistake. It is the last word, after which Autobahn aborts the connection.
+        is_cut_off = self.our.failed and self._our_transport.aborted
+        if self.their.failed and (not is_seen or (is_cut_off and sent != expected)):
+            code: int = self.their.localCloseCode
+            sent += frame(CLOSE, code.to_bytes(2, "big") + self.their.localCloseReason)
+        assert sent == expected
+
+    def sent(self) -> bytes:
+        """Return what ours sent."""
+        return self._our_transport.sent()
+
+    def _sides(self) -> list[tuple[Any, TurningTransport]]:
+        return [(self.our, self._our_transport), (self.their, self._their_transport)]
 
 
-def count_sends(line: Line, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Return a list of what goes out in one system call each."""
-    sent: list[bytes] = []
-    real = line.transport.socket
+def compare(limit: int, stream: Stream, sizes: list[int], closes_after: int | None = None) -> Pair:
+    """Let both have a stream.
 
-    class Counting:
-        def send(self, data: bytes) -> int:
-            sent.append(data)
-            return real.send(data)
+    Args:
+        limit: the largest message, in bytes.
+        stream: the stream.
+        sizes: of the reads, over and over.
+        closes_after: the read after which the server closes the connection.
+    """
+    pair = Pair(limit)
+    data = REQUEST + b"".join(stream.frames) + stream.rest
+    ends = stream.ends()
+    place = 0
+    for number, size in enumerate(cycle(sizes)):
+        pair.receive(data[place : place + size])
+        place += size
+        if place in ends or (place >= len(data) and not stream.rest):
+            pair.check()
+        else:
+            pair.check_within_a_frame()
+        if number == closes_after:
+            pair.close()
+        if place >= len(data):
+            break
+    pair.check_within_a_frame()
+    pair.end()
+    if not stream.rest:
+        pair.check()
+    return pair
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(real, name)
 
-    monkeypatch.setattr(line.transport, "socket", Counting())
-    return sent
+# What a client may send
 
 
-# Gathered
+def masked(
+    first: int, payload: bytes = b"", key: bytes = b"\x12\x34\x56\x78", length_bytes: int = 0
+) -> bytes:
+    """Return a client's frame.
+
+    Args:
+        first: its first byte.
+        payload: what is in it.
+        key: the mask; none if it is empty.
+        length_bytes: how many say the length, 0, 2 or 8, if not as few as can be.
+    """
+    size = len(payload)
+    length_bytes = max(length_bytes, 0 if size <= 125 else 2 if size <= 0xFFFF else 8)
+    second = {0: size, 2: 126, 8: 127}[length_bytes]
+    head = (
+        bytes([first, second | (0x80 if key else 0)]) + size.to_bytes(8, "big")[8 - length_bytes :]
+    )
+    if not key:
+        return head + payload
+    return head + key + bytes(a ^ b for a, b in zip(payload, cycle(key), strict=False))
 
 
-def test_what_is_sent_in_a_turn_goes_out_in_one_call_and_in_order(
-    line: Line, wires: Wires, monkeypatch: pytest.MonkeyPatch
+def train(first: int, fragments: list[bytes], between: list[bytes]) -> list[bytes]:
+    """Return a message in fragments. `between`: a frame, or none, before each fragment but one."""
+    frames = [masked(first, fragments[0])]
+    for place, payload in enumerate(fragments[1:], start=2):
+        frames.append(between[(place - 2) % len(between)] if between else b"")
+        frames.append(masked(TEXT_ENDS if place == len(fragments) else TEXT_GOES_ON, payload))
+    return [data for data in frames if data]
+
+
+def pieces(payload: bytes, places: list[int]) -> list[bytes]:
+    """Cut a message into two fragments, or more."""
+    cuts = sorted(place % (len(payload) + 1) for place in places)
+    return [payload[a:b] for a, b in zip([0, *cuts], [*cuts, len(payload)], strict=True)]
+
+
+SIZES = [0, 1, 2, 20, 124, 125, 126, 127, SMALL - 1, SMALL]
+MORE_SIZES = [SMALL + 1, 300, 0xFFFF, 0x10000, LARGE, LARGE + 1]
+BAD_UTF8 = [
+    *(b"\xff", b"\x80", b"ok\xc0\xaf", b"\xc3", b"\xe6\x9d", b"\xed\xa0\x80", b"\xed\xbf\xbf more"),
+    *(b"\xf4\x90\x80\x80", b"\xf0\x80\x80\x80", "東京".encode() + b"\xc3(", b"x" * 190 + b"\xe6"),
+]
+
+keys = st.sampled_from([b"\0\0\0\0", b"\x12\x34\x56\x78", b"\xff\xff\xff\xff", b"\0\x80\0\x01"])
+texts = st.one_of(
+    st.text(max_size=20).map(str.encode),
+    st.sampled_from(SIZES).map(lambda size: b"x" * size),
+    st.sampled_from(["ü" * 62, "東" * 60, "\U0001f600" * 50, "a\U0010ffffb"]).map(str.encode),
+    st.just(BYE),
+)
+places = st.lists(st.integers(0, 300), min_size=1, max_size=4)
+controls = st.builds(
+    masked,
+    st.sampled_from([PING, PONG]),
+    st.one_of(st.binary(max_size=10), st.sampled_from([b"p" * 124, b"\xff" * 125])),
+    keys,
+)
+closes = st.builds(
+    lambda code, reason, key: masked(CLOSE, code.to_bytes(2, "big") + reason, key),
+    st.one_of(st.sampled_from([0, 999, 1000, 1001, 1005, 1011, 1012, 3000, 4999, 5000, 65535])),
+    st.sampled_from([b"", b"bye", "grüß dich".encode(), b"\xff", b"r" * 123]),
+    keys,
+)
+between = st.lists(st.one_of(st.just(b""), controls), max_size=3)
+good = st.one_of(
+    st.builds(masked, st.just(TEXT), texts, keys).map(lambda data: [data]),
+    st.builds(masked, st.just(TEXT), texts, keys).map(lambda data: [data]),
+    st.builds(
+        lambda payload, cuts, inside: train(TEXT_BEGINS, pieces(payload, cuts), inside),
+        *(texts, places, between),
+    ),
+    controls.map(lambda data: [data]),
+    st.builds(
+        lambda payload, key: [masked(BINARY, payload, key)],
+        *(st.binary(max_size=20), keys),
+    ),
+    st.builds(
+        lambda payload, cuts, inside: train(BINARY_BEGINS, pieces(payload, cuts), inside),
+        *(st.binary(max_size=20), places, between),
+    ),
+)
+large = st.one_of(
+    st.sampled_from(MORE_SIZES).map(lambda size: [masked(TEXT, b"x" * size)]),
+    st.builds(
+        lambda size, cuts, inside: train(TEXT_BEGINS, pieces(b"x" * size, cuts), inside),
+        *(st.sampled_from(MORE_SIZES), places, between),
+    ),
+)
+odd = st.one_of(
+    closes.map(lambda data: [data]),
+    st.builds(  # anything at all
+        lambda first, payload, key, length_bytes: [masked(first, payload, key, length_bytes)],
+        st.integers(0, 255),
+        st.one_of(texts, st.sampled_from(BAD_UTF8)),
+        st.one_of(keys, st.just(b"")),
+        st.sampled_from([0, 0, 2, 8]),
+    ),
+    st.builds(lambda payload: [masked(TEXT, payload, b"")], texts),
+    st.builds(
+        lambda payload, size: [masked(TEXT, payload, length_bytes=size)],
+        texts,
+        st.sampled_from([2, 8]),
+    ),
+    st.sampled_from(BAD_UTF8).map(lambda payload: [masked(TEXT, payload)]),
+    st.builds(
+        lambda payload, cuts, inside: train(TEXT_BEGINS, pieces(payload, cuts), inside),
+        *(st.sampled_from(BAD_UTF8), places, between),
+    ),
+    st.builds(lambda payload: [masked(TEXT_ENDS, payload)], texts),  # continues nothing
+    st.builds(  # two messages in each other
+        lambda frames, place, others: frames[: place % len(frames)] + others,
+        *(
+            st.lists(good, min_size=1, max_size=2).map(lambda two: list(chain(*two))),
+            st.integers(0, 9),
+            good,
+        ),
+    ),
+    st.sampled_from([PING, PONG, CLOSE]).map(lambda first: [masked(first, b"x" * 126)]),
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> Stream:
+    messages = draw(st.lists(good, max_size=4))
+    if draw(st.booleans()):
+        messages.append(draw(odd))
+        messages += draw(st.lists(st.one_of(good, odd), max_size=3))
+    elif draw(st.integers(0, 3)) == 0:
+        messages.append(draw(large))
+        messages += draw(st.lists(good, max_size=2))
+    frames = [data for message in messages for data in message]
+    if frames and draw(st.integers(0, 3)) == 0:
+        last = frames.pop()
+        return Stream(frames, last[: draw(st.integers(1, len(last) - 1))])
+    if draw(st.integers(0, 9)) == 0:  # more is announced than will ever come
+        length = draw(st.sampled_from([SMALL, LARGE, LARGE + 1, 2**63 - 1, 2**63, 2**64 - 1]))
+        first = draw(st.sampled_from([TEXT, TEXT_BEGINS, TEXT_GOES_ON]))
+        return Stream(frames, bytes([first, 0xFF]) + length.to_bytes(8, "big") + b"key!" + b"rest")
+    return Stream(frames)
+
+
+read_sizes = st.one_of(
+    st.just([10**6]),
+    st.just([len(REQUEST), 10**6]),
+    st.just([len(REQUEST), *[1] * 400, 997]),
+    st.lists(st.integers(1, 12), min_size=1, max_size=20).map(
+        lambda sizes: [len(REQUEST), *sizes * 20, 501]
+    ),
+    st.lists(st.integers(1, 300), min_size=1, max_size=10).map(lambda sizes: [*sizes, 2003]),
+)
+
+
+@given(
+    st.sampled_from([SMALL, SMALL, LARGE]),
+    streams(),
+    read_sizes,
+    st.one_of(st.none(), st.none(), st.integers(0, 40)),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_frames_in_any_reads_come_to_what_autobahn_makes_of_them(
+    limit: int, stream: Stream, sizes: list[int], closes_after: int | None
 ) -> None:
-    sent = count_sends(line, monkeypatch)
-    wires.outbox.open = True
-
-    line.channel.sendData(frame(TEXT, b"1."))
-    line.channel.sendPong(b"pong")
-    line.channel.sendData(frame(TEXT, b"2."))
-    line.channel.close(1001, "bye")
-    assert sent == []
-    wires.outbox.close()
-
-    assert len(sent) == 1
-    heard = line.hear(4)
-    assert [one.opcode for one in heard] == [Opcode.TEXT, Opcode.PONG, Opcode.TEXT, Opcode.CLOSE]
-    assert [bytes(one.data)[:4] for one in heard[:3]] == [b"1.", b"pong", b"2."]
+    compare(limit, stream, sizes, closes_after)
 
 
-def test_outside_a_turn_things_go_out_at_once(line: Line) -> None:
-    line.send_texts(0, 2)
+# What was wrong once, or could easily be
 
-    assert numbers(line.hear(2)) == [0, 1]
-
-
-def test_pongs_take_their_place_among_what_is_sent(line: Line, wires: Wires) -> None:
-    """The fast path answers the one, Autobahn the other (it is too close to a broken frame)."""
-    line.socket.sendall(b"\x89\x81" + MASK + b"1" + b"\x81\x82" + MASK + b"[]")
-    line.socket.sendall(b"\x89\x81" + MASK + b"2" + b"\x88\x82" + MASK + b"\x03\xe8")
-
-    heard = line.hear(4)
-
-    assert [one.opcode for one in heard] == [Opcode.PONG, Opcode.TEXT, Opcode.PONG, Opcode.CLOSE]
-    wires.turn_until(lambda: line.channel.state == CLOSED)
+AT_ONCE = [len(REQUEST), 10**6]
+FRAME_BY_FRAME: list[int] = []
+BYTE_BY_BYTE = [len(REQUEST), *[1] * 1000]
 
 
-def test_what_is_in_no_hurry_goes_out_before_what_is_sent_after_it(
-    line: Line, wires: Wires
-) -> None:
-    wires.outbox.open = True
-    line.channel.send_later(frame(TEXT, b"1."))
-    line.channel.sendData(frame(TEXT, b"2."))
-    wires.outbox.close()
-    line.channel.send_later(frame(TEXT, b"3."))
-
-    assert numbers(line.hear(3)) == [1, 2, 3]
+def reads(sizes: list[int], stream: Stream) -> list[int]:
+    if sizes is FRAME_BY_FRAME:
+        return [len(REQUEST), *map(len, stream.frames)] + (
+            [len(stream.rest)] if stream.rest else []
+        )
+    return sizes
 
 
+each_way = pytest.mark.parametrize("sizes", [AT_ONCE, FRAME_BY_FRAME, BYTE_BY_BYTE])
+
+
+@each_way
 @pytest.mark.parametrize(
-    ("options", "sent"),
+    ("frames", "code"),
     [
-        ({}, b"\x81\x01x"),
-        ({"fin": True}, b"\x81\x01x"),
-        ({"fin": False}, b"\x01\x01x"),
-        ({"rsv": 4}, b"\xc1\x01x"),
-        ({"payload_len": 3}, b"\x81\x03xxx"),
+        # A train whose first fragment is refused leaves no train behind (the suite's 6.4.3, 6.4.4).
+        ([masked(TEXT_BEGINS, b"\xce\xba\xf4\x90\x80"), masked(TEXT_ENDS, b"\x80")], 1007),
+        ([masked(TEXT_BEGINS, b"\xce\xba\xf4"), masked(TEXT_ENDS, b"\x90\x80\x80")], 1007),
+        ([masked(TEXT_BEGINS, b"x" * (SMALL + 1)), masked(TEXT_ENDS, b"")], 1009),
+        ([masked(TEXT_BEGINS, b"x" * SMALL), masked(TEXT_GOES_ON), masked(TEXT_ENDS, b"x")], 1009),
+        ([masked(TEXT_BEGINS, b"a"), masked(TEXT_BEGINS, b"b")], 1002),
+        ([masked(TEXT_BEGINS, b"a"), masked(TEXT, b"b"), masked(TEXT_ENDS, b"c")], 1002),
+        ([masked(TEXT_ENDS, b"a"), masked(TEXT, b"b")], 1002),
+        ([masked(TEXT_GOES_ON), masked(TEXT_ENDS)], 1002),
+        # Half a surrogate, which no decoder of Python's minds until the character ends.
+        ([masked(TEXT_BEGINS, b"\xed\xa0"), masked(PING, b"p"), masked(TEXT_ENDS, b"\x80")], 1007),
+        ([masked(TEXT_BEGINS, b"\xed"), masked(TEXT_GOES_ON, b"\xbf"), masked(PING)], 1007),
+        ([masked(TEXT_BEGINS, b"\xe6\x9d"), masked(TEXT_ENDS)], 1007),
+        # A message that Autobahn takes over where it is cut.
+        ([masked(TEXT_BEGINS, b"\xe6"), masked(CLOSE), masked(TEXT_ENDS, b"\x9d\xb1")], 1000),
+        ([masked(TEXT_BEGINS, b"a" * 150), masked(TEXT_ENDS, b"b" * 51)], 1009),
+        ([masked(BINARY_BEGINS), masked(PING, b"p"), masked(TEXT_ENDS), masked(TEXT, b"a")], None),
+        ([masked(TEXT, BYE), masked(TEXT, b"a"), masked(PING), masked(CLOSE)], 4000),
+        ([masked(TEXT_BEGINS, b"b"), masked(TEXT_ENDS, b"ye"), masked(TEXT, b"a")], 4000),
+        ([masked(TEXT, b"a"), masked(TEXT, b"b", b"")], 1002),
+        ([masked(TEXT, b"a"), masked(PING, b"x" * 126)], 1002),
+        ([masked(TEXT, b"a", length_bytes=2)], 1002),
+        ([masked(CLOSE, b"\x03\xe8" + b"r" * 123)], 1000),
+        ([masked(CLOSE, b"\x03\xec")], 1002),
+        ([masked(CLOSE, b"\x03\xe8\xff"), masked(TEXT, b"a")], 1007),
+        ([masked(CLOSE, b"\x03"), masked(TEXT, b"a")], 1002),
+        ([masked(CLOSE), masked(CLOSE), masked(TEXT, b"a")], 1000),
+        ([masked(TEXT_BEGINS, b"a"), masked(CLOSE, b"\x03"), masked(TEXT_ENDS, b"b")], 1002),
     ],
 )
-def test_a_frame_is_sent_as_autobahn_is_asked_for_it(
-    line: Line, options: dict[str, Any], sent: bytes
+def test_known_streams_come_to_what_autobahn_makes_of_them(
+    frames: list[bytes], code: int | None, sizes: list[int]
 ) -> None:
-    line.channel.sendFrame(1, b"x", **options)
+    stream = Stream(frames)
 
-    assert line.socket.recv(100) == sent
+    pair = compare(SMALL, stream, reads(sizes, stream))
 
-
-# Short writes
-
-
-def test_short_writes_go_on_in_order(line: Line, wires: Wires) -> None:
-    line.send_texts(0, 80)
-    assert wires.poller.getWriters() == [line.transport]
-    line.channel.sendPong(b"pong")
-    line.send_texts(80, 5)
-
-    heard = line.hear(86)
-
-    assert numbers(heard[:80]) == list(range(80))
-    assert heard[80].opcode is Opcode.PONG
-    assert numbers(heard[81:]) == list(range(80, 85))
+    assert pair.our.localCloseCode == code
 
 
-def test_it_is_sent_directly_again_once_nothing_waits(
-    line: Line, wires: Wires, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rest", [b"", masked(TEXT_GOES_ON, b"more")[:3]])
+@pytest.mark.parametrize("whole", [[], [masked(PING)]])
+def test_a_message_that_begins_before_the_server_closes_ends_after_it(
+    whole: list[bytes], rest: bytes
 ) -> None:
-    for round_ in range(3):
-        line.send_texts(100 * round_, 80)
-        assert wires.poller.getWriters() == [line.transport]
-        assert numbers(line.hear(80)) == list(range(100 * round_, 100 * round_ + 80))
-        wires.turn_until(lambda: not wires.poller.getWriters())
+    begins, ends = masked(TEXT_BEGINS, "ü".encode()), masked(TEXT_ENDS, b"!")
+    goes_on = masked(TEXT_GOES_ON, b"more")
+    stream = Stream([begins, *whole, goes_on, ends, masked(CLOSE, b"\x03\xe9")])
+    first_frames = begins + b"".join(whole) + rest
 
-    sent = count_sends(line, monkeypatch)
-    line.send_texts(0, 1)
-    assert len(sent) == 1
-    assert numbers(line.hear(1)) == [0]
+    pair = compare(SMALL, stream, [len(REQUEST), len(first_frames), 10**6], closes_after=1)
 
-
-def test_what_is_sent_while_some_waits_comes_after_it(line: Line) -> None:
-    heard: list[int] = []
-    for number in range(0, 400, 10):
-        line.send_texts(number, 10)
-        if number >= 40:
-            heard += numbers(line.hear(10))
-
-    heard += numbers(line.hear(400 - len(heard)))
-
-    assert heard == list(range(400))
-
-
-# The limit
-
-
-def test_a_client_for_whom_too_much_waits_is_dropped_and_no_other(
-    wires: Wires, caplog: pytest.LogCaptureFixture
-) -> None:
-    factory = make_factory(wires, max_buffer=200_000)
-    line, other = Line(wires, factory), Line(wires, factory)
-    caplog.set_level(logging.WARNING)
-
-    line.send_texts(0, 100)
-    other.send_texts(0, 3)
-    wires.turn_until(lambda: line.channel not in factory.connections)
-
-    (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith(
-        f"Dropping the connection of {line.channel.address}: it does not read, and "
-    )
-    assert line.channel.state == CLOSED
-    assert numbers(other.hear(3)) == [0, 1, 2]
-    assert other.channel.state == OPEN
-    assert wires.poller.getReaders() == [other.transport]
-    assert wires.poller.getWriters() == []
-
-
-def test_the_limit_is_for_what_waits_and_not_for_what_was_sent(wires: Wires) -> None:
-    line = Line(wires, make_factory(wires, max_buffer=200_000))
-
-    for number in range(0, 1000, 5):  # 10 MB
-        line.send_texts(number, 5)
-        assert numbers(line.hear(5)) == list(range(number, number + 5))
-
-    assert line.channel.state == OPEN
-
-
-def test_pings_of_a_client_that_does_not_read_count_too(wires: Wires) -> None:
-    line = Line(wires, make_factory(wires, max_buffer=20_000))
-    ping = b"\x89\xfd" + MASK + b"." * 125
-
-    for _ in range(200):
-        line.channel.dataReceived(ping * 20)
-
-    assert line.channel.state == CLOSED
-    wires.turn_until(lambda: not line.channel.factory.connections)
-
-
-def test_without_a_limit_everything_waits(wires: Wires) -> None:
-    line = Line(wires, make_factory(wires, max_buffer=0))
-
-    line.send_texts(0, 500)
-
-    assert line.channel.state == OPEN
-    assert numbers(line.hear(500)) == list(range(500))
-
-
-# Ends
-
-
-def test_what_was_sent_before_a_close_arrives_before_it(line: Line, wires: Wires) -> None:
-    line.send_texts(0, 80)
-    line.channel.close(1001, "bye")
-
-    heard = line.hear(81)
-    line.flush()  # the answer to the Close frame
-    wires.turn_until(lambda: not line.channel.factory.connections)
-
-    assert numbers(heard[:80]) == list(range(80))
-    assert heard[80].opcode is Opcode.CLOSE
-    assert bytes(heard[80].data) == b"\x03\xe9bye"
-    assert line.channel.wasClean
-
-
-def test_what_was_sent_before_the_clients_close_arrives_before_the_answer(
-    line: Line, wires: Wires
-) -> None:
-    line.send_texts(0, 80)
-    line.websocket.send_close(1000)
-    line.flush()
-    wires.turn_until(lambda: line.channel.state == CLOSED)
-    assert wires.poller.getWriters() == [line.transport]
-
-    heard = line.hear(81)
-
-    assert numbers(heard[:80]) == list(range(80))
-    assert heard[80].opcode is Opcode.CLOSE
-    wires.turn_until(lambda: not line.channel.factory.connections)
-
-
-def test_an_aborted_connection_sends_nothing_more(line: Line, wires: Wires) -> None:
-    line.send_texts(0, 80)
-
-    line.channel._closeConnection(abort=True)
-    wires.turn_until(lambda: not line.channel.factory.connections)
-
-    line.socket.settimeout(5)
-    got = 0
-    try:
-        while data := line.socket.recv(65536):
-            got += len(data)
-    except ConnectionResetError:
-        pass
-    assert got < 80 * MESSAGE
-    assert wires.poller.removeAll() == []
-
-
-@pytest.mark.parametrize("in_a_turn", [True, False])
-def test_an_end_frees_all_that_waits(line: Line, wires: Wires, in_a_turn: bool) -> None:
-    line.send_texts(0, 80)
-    line.socket.sendall(b"\x01\x81" + MASK + b"a" + b"\x81")  # a train, and a cut frame
-    wires.turn()
-    wires.outbox.open = in_a_turn
-    line.send_texts(80, 1)
-
-    line.transport.connectionLost(Failure(ConnectionAborted()))
-    wires.outbox.close()
-
-    channel = line.channel
-    assert (channel._out, channel._waiting, channel._cut, channel._train) == (None,) * 4
-    assert wires.poller.removeAll() == []
-    assert channel.factory.connections == set()
-    assert wires.reactor.getDelayedCalls() == []
-
-
-def test_an_end_by_a_mistake_of_ours_is_an_end_too(line: Line) -> None:
-    factory = line.channel.factory
-
-    line.transport.connectionLost(Failure(ValueError("a mistake")))
-
-    assert line.channel.state == CLOSED
-    assert factory.connections == set()
-    assert factory.countConnections == 0
-    assert not factory.keep_alive
-
-
-def test_what_is_sent_after_the_end_is_nothing(line: Line, wires: Wires) -> None:
-    line.socket.close()
-    wires.turn_until(lambda: line.channel.state == CLOSED)
-
-    line.send_texts(0, 3)
-    line.channel.sendPong(b"")
-
-    assert wires.poller.removeAll() == []
-
-
-def test_a_send_to_a_connection_that_broke_is_left_to_the_reactor(line: Line, wires: Wires) -> None:
-    line.transport.socket.shutdown(socket.SHUT_WR)
-
-    line.send_texts(0, 3)
-    assert line.channel.state == OPEN
-    line.socket.close()
-    wires.turn_until(lambda: line.channel.state == CLOSED)
-
-    assert line.channel.factory.connections == set()
-
-
-def test_random_sizes_arrive_as_they_were_sent(line: Line) -> None:
-    sent = [os.urandom(size % 30_000).hex().encode() for size in range(1, 200_000, 9_973)]
-
-    for payload in sent:
-        line.channel.sendData(frame(TEXT, payload))
-
-    assert [bytes(one.data) for one in line.hear(len(sent))] == sent
+    assert pair.our.told[-1] == ("message", "ümore!".encode(), False)
+    assert pair.our.closed == (True, 1001)

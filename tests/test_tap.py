@@ -17,8 +17,8 @@ from twisted.python import usage
 from websockets.sync.client import connect, unix_connect
 
 from twisted_signal import __version__, logs, tap
-from twisted_signal.channel import MAX_BUFFER
 from twisted_signal.outbox import Outbox
+from twisted_signal.sending import MAX_BUFFER
 from twisted_signal.service import SignalService
 from twisted_signal.tap import Options, makeService
 from twisted_signal.websocket import MAX_MESSAGE_SIZE, PING_INTERVAL, PING_TIMEOUT

@@ -21,8 +21,8 @@ from twisted.python import usage
 
 from twisted_signal import __version__, logs
 from twisted_signal.addresses import host_port
-from twisted_signal.channel import MAX_BUFFER
 from twisted_signal.outbox import Outbox
+from twisted_signal.sending import MAX_BUFFER
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import printable, quoted
 from twisted_signal.websocket import (

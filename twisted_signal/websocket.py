@@ -17,7 +17,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import __version__
-from twisted_signal.channel import MAX_BUFFER, Channel, ChannelFactory
+from twisted_signal.channel import Channel, ChannelFactory
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
@@ -25,6 +25,7 @@ from twisted_signal.frames import TEXT, frame
 from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
+from twisted_signal.sending import MAX_BUFFER
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted

@@ -1,0 +1,459 @@
+"""What is sent: gathered, in order, and no more than a client that reads takes."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from memory import Memory, MemoryClient
+from sockets import PATIENCE, Wires
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from twisted_signal.frames import TEXT, frame
+from twisted_signal.sending import MAX_BUFFER
+from twisted_signal.slim import CLOSED, OPEN
+from twisted_signal.websocket import SignalFactory, SignalProtocol
+
+MASK = bytes(4)
+BUFFER = 65536
+"""What the kernel holds for a connection at each end, about, in bytes."""
+MESSAGE = 10_000
+
+
+class Line:
+    """A client whose WebSocket is open, on a real socket."""
+
+    def __init__(self, wires: Wires, factory: SignalFactory) -> None:
+        protocol = factory.buildProtocol(None)
+        assert isinstance(protocol, SignalProtocol)
+        self.wires: Wires = wires
+        self.channel: Any = protocol  # of Autobahn, which has no annotations
+        self.frames: list[Frame] = []
+        transport, client = wires.connect(protocol, send_buffer=BUFFER)
+        self.transport: Server = transport
+        self.socket: socket.socket = client
+        self.websocket: ClientProtocol = ClientProtocol(parse_uri("ws://test/"), max_size=None)
+        self.websocket.send_request(self.websocket.connect())
+        self.flush()
+        while self.websocket.state is State.CONNECTING:
+            wires.turn()
+            self.read_available()
+
+    def flush(self) -> None:
+        for data in self.websocket.data_to_send():
+            self.socket.sendall(data)
+
+    def read_available(self) -> None:
+        """Take what has come."""
+        self.socket.settimeout(0)
+        try:
+            while data := self.socket.recv(65536):
+                self.websocket.receive_data(data)
+            self.websocket.receive_eof()
+        except BlockingIOError:
+            pass
+        self.socket.settimeout(PATIENCE)
+        events = self.websocket.events_received()
+        self.frames += [event for event in events if isinstance(event, Frame)]
+
+    def hear(self, count: int) -> list[Frame]:
+        """Return the next frames, once they are there."""
+        self.read_available()
+        while len(self.frames) < count:
+            self.wires.turn(0.05)
+            self.read_available()
+        heard, self.frames = self.frames[:count], self.frames[count:]
+        return heard
+
+    def send_texts(self, start: int, count: int) -> None:
+        """Let the server send numbered messages, each at once."""
+        for number in range(start, start + count):
+            self.channel.sendData(frame(TEXT, b"%d" % number + b"." * MESSAGE))
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    assert all(one.opcode is Opcode.TEXT for one in frames)
+    return [int(bytes(one.data).partition(b".")[0]) for one in frames]
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    made = Wires()
+    yield made
+    made.close()
+
+
+def make_factory(wires: Wires, max_buffer: int = MAX_BUFFER) -> SignalFactory:
+    return SignalFactory(wires.reactor, max_buffer=max_buffer, outbox=wires.outbox, ping_interval=0)
+
+
+@pytest.fixture
+def line(wires: Wires) -> Line:
+    return Line(wires, make_factory(wires))
+
+
+def count_sends(line: Line, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list of what goes out in one system call each."""
+    sent: list[bytes] = []
+    real = line.transport.socket
+
+    class Counting:
+        def send(self, data: bytes) -> int:
+            sent.append(data)
+            return real.send(data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+    monkeypatch.setattr(line.transport, "socket", Counting())
+    return sent
+
+
+# Gathered
+
+
+def test_what_is_sent_in_a_turn_goes_out_in_one_call_and_in_order(
+    line: Line, wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = count_sends(line, monkeypatch)
+    wires.outbox.open = True
+
+    line.channel.sendData(frame(TEXT, b"1."))
+    line.channel.sendPong(b"pong")
+    line.channel.sendData(frame(TEXT, b"2."))
+    line.channel.close(1001, "bye")
+    assert sent == []
+    wires.outbox.close()
+
+    assert len(sent) == 1
+    heard = line.hear(4)
+    assert [one.opcode for one in heard] == [Opcode.TEXT, Opcode.PONG, Opcode.TEXT, Opcode.CLOSE]
+    assert [bytes(one.data)[:4] for one in heard[:3]] == [b"1.", b"pong", b"2."]
+
+
+def test_outside_a_turn_things_go_out_at_once(line: Line) -> None:
+    line.send_texts(0, 2)
+
+    assert numbers(line.hear(2)) == [0, 1]
+
+
+def test_pongs_take_their_place_among_what_is_sent(line: Line, wires: Wires) -> None:
+    """The fast path answers the one, Autobahn the other (it is too close to a broken frame)."""
+    line.socket.sendall(b"\x89\x81" + MASK + b"1" + b"\x81\x82" + MASK + b"[]")
+    line.socket.sendall(b"\x89\x81" + MASK + b"2" + b"\x88\x82" + MASK + b"\x03\xe8")
+
+    heard = line.hear(4)
+
+    assert [one.opcode for one in heard] == [Opcode.PONG, Opcode.TEXT, Opcode.PONG, Opcode.CLOSE]
+    wires.turn_until(lambda: line.channel.state == CLOSED)
+
+
+def test_what_is_in_no_hurry_goes_out_before_what_is_sent_after_it(
+    line: Line, wires: Wires
+) -> None:
+    wires.outbox.open = True
+    line.channel.send_later(frame(TEXT, b"1."))
+    line.channel.sendData(frame(TEXT, b"2."))
+    wires.outbox.close()
+    line.channel.send_later(frame(TEXT, b"3."))
+
+    assert numbers(line.hear(3)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, b"\x81\x01x"),
+        ({"fin": True}, b"\x81\x01x"),
+        ({"fin": False}, b"\x01\x01x"),
+        ({"rsv": 4}, b"\xc1\x01x"),
+        ({"payload_len": 3}, b"\x81\x03xxx"),
+    ],
+)
+def test_a_frame_is_sent_as_autobahn_is_asked_for_it(
+    line: Line, options: dict[str, Any], sent: bytes
+) -> None:
+    line.channel.sendFrame(1, b"x", **options)
+
+    assert line.socket.recv(100) == sent
+
+
+# Short writes
+
+
+def test_short_writes_go_on_in_order(line: Line, wires: Wires) -> None:
+    line.send_texts(0, 80)
+    assert wires.poller.getWriters() == [line.transport]
+    line.channel.sendPong(b"pong")
+    line.send_texts(80, 5)
+
+    heard = line.hear(86)
+
+    assert numbers(heard[:80]) == list(range(80))
+    assert heard[80].opcode is Opcode.PONG
+    assert numbers(heard[81:]) == list(range(80, 85))
+
+
+def test_it_is_sent_directly_again_once_nothing_waits(
+    line: Line, wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for round_ in range(3):
+        line.send_texts(100 * round_, 80)
+        assert wires.poller.getWriters() == [line.transport]
+        assert numbers(line.hear(80)) == list(range(100 * round_, 100 * round_ + 80))
+        wires.turn_until(lambda: not wires.poller.getWriters())
+
+    sent = count_sends(line, monkeypatch)
+    line.send_texts(0, 1)
+    assert len(sent) == 1
+    assert numbers(line.hear(1)) == [0]
+
+
+def test_what_is_sent_while_some_waits_comes_after_it(line: Line) -> None:
+    heard: list[int] = []
+    for number in range(0, 400, 10):
+        line.send_texts(number, 10)
+        if number >= 40:
+            heard += numbers(line.hear(10))
+
+    heard += numbers(line.hear(400 - len(heard)))
+
+    assert heard == list(range(400))
+
+
+# The limit
+
+
+def test_a_client_for_whom_too_much_waits_is_dropped_and_no_other(
+    wires: Wires, caplog: pytest.LogCaptureFixture
+) -> None:
+    factory = make_factory(wires, max_buffer=200_000)
+    line, other = Line(wires, factory), Line(wires, factory)
+    caplog.set_level(logging.WARNING)
+
+    line.send_texts(0, 100)
+    other.send_texts(0, 3)
+    wires.turn_until(lambda: line.channel not in factory.connections)
+
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith(
+        f"Dropping the connection of {line.channel.address}: it does not read, and "
+    )
+    assert line.channel.state == CLOSED
+    assert numbers(other.hear(3)) == [0, 1, 2]
+    assert other.channel.state == OPEN
+    assert wires.poller.getReaders() == [other.transport]
+    assert wires.poller.getWriters() == []
+
+
+def test_the_limit_is_for_what_waits_and_not_for_what_was_sent(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires, max_buffer=200_000))
+
+    for number in range(0, 1000, 5):  # 10 MB
+        line.send_texts(number, 5)
+        assert numbers(line.hear(5)) == list(range(number, number + 5))
+
+    assert line.channel.state == OPEN
+
+
+def test_pings_of_a_client_that_does_not_read_count_too(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires, max_buffer=20_000))
+    ping = b"\x89\xfd" + MASK + b"." * 125
+
+    for _ in range(200):
+        line.channel.dataReceived(ping * 20)
+
+    assert line.channel.state == CLOSED
+    wires.turn_until(lambda: not line.channel.factory.connections)
+
+
+def test_without_a_limit_everything_waits(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires, max_buffer=0))
+
+    line.send_texts(0, 500)
+
+    assert line.channel.state == OPEN
+    assert numbers(line.hear(500)) == list(range(500))
+
+
+# Ends
+
+
+def test_what_was_sent_before_a_close_arrives_before_it(line: Line, wires: Wires) -> None:
+    line.send_texts(0, 80)
+    line.channel.close(1001, "bye")
+
+    heard = line.hear(81)
+    line.flush()  # the answer to the Close frame
+    wires.turn_until(lambda: not line.channel.factory.connections)
+
+    assert numbers(heard[:80]) == list(range(80))
+    assert heard[80].opcode is Opcode.CLOSE
+    assert bytes(heard[80].data) == b"\x03\xe9bye"
+    assert line.channel.wasClean
+
+
+def test_what_was_sent_before_the_clients_close_arrives_before_the_answer(
+    line: Line, wires: Wires
+) -> None:
+    line.send_texts(0, 80)
+    line.websocket.send_close(1000)
+    line.flush()
+    wires.turn_until(lambda: line.channel.state == CLOSED)
+    assert wires.poller.getWriters() == [line.transport]
+
+    heard = line.hear(81)
+
+    assert numbers(heard[:80]) == list(range(80))
+    assert heard[80].opcode is Opcode.CLOSE
+    wires.turn_until(lambda: not line.channel.factory.connections)
+
+
+def test_an_aborted_connection_sends_nothing_more(line: Line, wires: Wires) -> None:
+    line.send_texts(0, 80)
+
+    line.channel._closeConnection(abort=True)
+    wires.turn_until(lambda: not line.channel.factory.connections)
+
+    line.socket.settimeout(5)
+    got = 0
+    try:
+        while data := line.socket.recv(65536):
+            got += len(data)
+    except ConnectionResetError:
+        pass
+    assert got < 80 * MESSAGE
+    assert wires.poller.removeAll() == []
+
+
+@pytest.mark.parametrize("in_a_turn", [True, False])
+def test_an_end_frees_all_that_waits(line: Line, wires: Wires, in_a_turn: bool) -> None:
+    line.send_texts(0, 80)
+    line.socket.sendall(b"\x01\x81" + MASK + b"a" + b"\x81")  # a train, and a cut frame
+    wires.turn()
+    wires.outbox.open = in_a_turn
+    line.send_texts(80, 1)
+
+    line.transport.connectionLost(Failure(ConnectionAborted()))
+    wires.outbox.close()
+
+    channel = line.channel
+    assert (channel._out, channel._waiting, channel._cut, channel._train) == (None,) * 4
+    assert wires.poller.removeAll() == []
+    assert channel.factory.connections == set()
+    assert wires.reactor.getDelayedCalls() == []
+
+
+def test_an_end_by_a_mistake_of_ours_is_an_end_too(line: Line) -> None:
+    factory = line.channel.factory
+
+    line.transport.connectionLost(Failure(ValueError("a mistake")))
+
+    assert line.channel.state == CLOSED
+    assert factory.connections == set()
+    assert factory.countConnections == 0
+    assert not factory.keep_alive
+
+
+def test_what_is_sent_after_the_end_is_nothing(line: Line, wires: Wires) -> None:
+    line.socket.close()
+    wires.turn_until(lambda: line.channel.state == CLOSED)
+
+    line.send_texts(0, 3)
+    line.channel.sendPong(b"")
+
+    assert wires.poller.removeAll() == []
+
+
+def test_a_send_to_a_connection_that_broke_is_left_to_the_reactor(line: Line, wires: Wires) -> None:
+    line.transport.socket.shutdown(socket.SHUT_WR)
+
+    line.send_texts(0, 3)
+    assert line.channel.state == OPEN
+    line.socket.close()
+    wires.turn_until(lambda: line.channel.state == CLOSED)
+
+    assert line.channel.factory.connections == set()
+
+
+def test_random_sizes_arrive_as_they_were_sent(line: Line) -> None:
+    sent = [os.urandom(size % 30_000).hex().encode() for size in range(1, 200_000, 9_973)]
+
+    for payload in sent:
+        line.channel.sendData(frame(TEXT, payload))
+
+    assert [bytes(one.data) for one in line.hear(len(sent))] == sent
+
+
+# A transport that is more than a socket, such as TLS
+
+
+def pause(client: MemoryClient) -> None:
+    producer: Any = client.transport.producer
+    producer.pauseProducing()
+
+
+def test_a_transport_that_is_full_gets_nothing_until_it_asks() -> None:
+    memory = Memory()
+    client, other = memory.registered("a"), memory.registered("b")
+    client.hear()
+    producer: Any = client.transport.producer
+
+    producer.pauseProducing()
+    producer.pauseProducing()
+    for _ in range(3):
+        other.say(type="offer", target_id="a", sdp="x")
+    assert client.transport.sent() == b""
+    producer.resumeProducing()
+
+    assert [message["type"] for message in client.hear()] == ["offer"] * 3
+    producer.resumeProducing()
+    other.say(type="answer", target_id="a", sdp="x")
+    assert [message["type"] for message in client.hear()] == ["answer"]
+
+
+def test_too_much_for_a_transport_that_is_full_ends_it() -> None:
+    memory = Memory(max_buffer=1000)
+    client, other = memory.registered("a"), memory.registered("b")
+    pause(client)
+
+    other.say(type="offer", target_id="a", sdp="x" * 2000)
+
+    assert client.transport.aborted
+    assert other.hear() == [{"type": "peer_left", "client_id": "a"}]
+
+
+def test_what_waits_for_a_transport_that_is_full_goes_out_before_the_close() -> None:
+    memory = Memory()
+    client, other = memory.registered("a"), memory.registered("b")
+    client.hear()
+    pause(client)
+    other.say(type="offer", target_id="a", sdp="x")
+
+    client.websocket.send_close(1000)
+    client.flush()
+
+    assert [message["type"] for message in client.hear()] == ["offer"]
+    assert client.close_code == 1000
+    assert client.transport.ended
+
+
+def test_what_was_gathered_for_a_client_that_is_gone_goes_nowhere(
+    line: Line, wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = count_sends(line, monkeypatch)
+    wires.outbox.open = True
+    line.channel.sendData(frame(TEXT, b"1."))
+    line.transport.connectionLost(Failure(ConnectionAborted()))
+    wires.outbox.close()
+
+    assert sent == []
