@@ -498,9 +498,9 @@ def test_a_message_and_its_arguments_are_read_as_the_standard_library_does(
     arguments: tuple[object, ...],
     text: str,
 ) -> None:
-    alone().warning(message, *arguments)
+    alone().info(message, *arguments)
 
-    assert lines(started) == [("WARNING", "session", text)]
+    assert lines(started) == [("INFO", "session", text)]
 
 
 def test_arguments_that_do_not_fit_lose_their_own_line_only(
@@ -519,7 +519,8 @@ def test_a_logger_of_ours_keeps_to_its_level(
     logger.setLevel("WARNING")
     try:
         logger.info("no")
-        logger.warning("yes")
+        logger.log(logging.INFO, "no")
+        logger.log(logging.WARNING, "yes")
     finally:
         logger.setLevel("NOTSET")
 
@@ -575,3 +576,19 @@ def test_what_the_caller_adds_to_a_record_is_kept(started: io.StringIO) -> None:
 
     logger.removeFilter(remember)
     assert vars(seen[0])["room"] == "lab"
+
+
+def test_a_record_names_who_said_it(alone: Callable[[], logging.Logger]) -> None:
+    handler = Keeps()
+    logger = alone()
+    logger.addHandler(handler)
+    try:
+        logger.info("text")
+        logger.log(logging.INFO, "text", extra={"room": "lab"})
+        logger.warning("text")
+    finally:
+        logger.removeHandler(handler)
+
+    assert [record.funcName for record in handler.records] == [
+        "test_a_record_names_who_said_it"
+    ] * 3

@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -41,26 +40,27 @@ _LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()
 class LineLogger(logging.Logger):
     """Hands what is said to the `LineHandler` at once: a LogRecord finds out 20 things for a line.
 
-    It does so where there is nothing but a message. Whatever else there is goes the standard way:
-    tracebacks, fields of a record's own, handlers that others add, filters.
+    It does so for the methods that are called for each message and each connection, and where there
+    is nothing but a message. Whatever else there is goes the standard way: tracebacks, fields of a
+    record's own, handlers that others add, filters.
     """
 
-    def _log(  # noqa: PLR0917 - as logging calls it
-        self,
-        level: int,
-        msg: object,
-        args: Any,
-        exc_info: Any = None,
-        extra: Any = None,
-        stack_info: bool = False,
-        stacklevel: int = 1,
-    ) -> None:
-        # What info, warning, log, and so on, call for a level that is logged.
-        handlers = self.root.handlers
+    def info(self, msg: object, *args: object, **options: Any) -> None:
+        """See Logger."""
+        if self.isEnabledFor(logging.INFO):
+            self._say(logging.INFO, msg, args, options)
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
+        """See Logger."""
+        if self.isEnabledFor(level):
+            self._say(level, msg, args, options)
+
+    def _say(self, level: int, msg: object, args: Any, options: dict[str, Any]) -> None:
+        handlers = logging.root.handlers
         if (
             len(handlers) == 1
             and type(handlers[0]) is LineHandler
-            and not (exc_info or extra or stack_info or self.filters or self.handlers)
+            and not (options or self.filters or self.handlers)
         ):
             try:
                 text = str(msg) % args if args else str(msg)
@@ -69,7 +69,8 @@ class LineLogger(logging.Logger):
             else:
                 handlers[0].say(self.name, level, text)
                 return
-        super()._log(level, msg, args, exc_info, extra, stack_info, stacklevel + 1)
+        options["stacklevel"] = options.get("stacklevel", 1) + 2  # this one, and who called it
+        self._log(level, msg, args, **options)
 
 
 class LineFormatter(logging.Formatter):
@@ -82,8 +83,9 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
+        # The beginnings of lines, by level and source, in one second: lines come many to a second.
+        self._heads: dict[tuple[int, str], str] = {}
         self._second = -1
-        self._time = ""  # in words, of the second: lines come many to a second
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its newline."""
@@ -96,12 +98,18 @@ class LineFormatter(logging.Formatter):
 
     def line(self, created: float, level: int, logger_name: str, message: str) -> str:
         """Return a line. `created`: when, in seconds since 1970."""
-        second = int(created)
-        if second != self._second:
-            self._second = second
-            self._time = time.strftime(self.default_time_format, time.localtime(second))
-        text = message if message.isprintable() else printable(message)
-        return f"{self._time} {_source(level, logger_name)}: {text}"
+        if not 0 <= created - self._second < 1:
+            self._second = int(created)
+            self._heads.clear()
+        place = (level, logger_name)
+        head = self._heads.get(place)
+        if head is None:
+            head = self._heads[place] = self._head(level, logger_name)
+        return head + (message if message.isprintable() else printable(message))
+
+    def _head(self, level: int, logger_name: str) -> str:
+        moment = time.strftime(self.default_time_format, time.localtime(self._second))
+        return f"{moment} [{logging.getLevelName(level)}] {module_name(logger_name)}: "
 
 
 class LineHandler(logging.Handler):
@@ -118,17 +126,17 @@ class LineHandler(logging.Handler):
 
     def say(self, logger_name: str, level: int, message: str) -> None:
         """Write a line."""
-        self._write(self._form.line(time.time(), level, logger_name, message))
+        self._lines.append(self._form.line(time.time(), level, logger_name, message))
+        if len(self._lines) == 1:
+            self._outbox.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
         try:
-            self._write(self.format(record))
+            self._lines.append(self.format(record))
         except Exception:
             self.handleError(record)
-
-    def _write(self, line: str) -> None:
-        self._lines.append(line)
+            return
         if len(self._lines) == 1:
             self._outbox.add(self)
 
@@ -142,11 +150,6 @@ class LineHandler(logging.Handler):
             self._stream.flush()
         except (OSError, ValueError):
             pass  # a full disk or a closed stream is no reason to fail, and there is nobody to tell
-
-
-@cache
-def _source(level: int, logger_name: str) -> str:
-    return f"[{logging.getLevelName(level)}] {module_name(logger_name)}"
 
 
 def module_name(logger_name: str) -> str:
