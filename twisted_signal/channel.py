@@ -218,6 +218,7 @@ class ChannelFactory(WebSocketServerFactory):
         server: str,
         *,
         outbox: Outbox,
+        max_message_size: int,
         max_buffer: int,
         ping_interval: int,
         ping_timeout: int,
@@ -225,10 +226,15 @@ class ChannelFactory(WebSocketServerFactory):
         """
         Args:
             server: for the header of that name.
+            max_message_size: the largest message that a client may send, in bytes; 0 for any.
             ping_interval: seconds of silence after which a client is pinged; 0: never.
             ping_timeout: seconds after that in which it must have said something.
         """
         super().__init__(reactor=reactor, server=server)
+        # One limit for both: a channel asks for either.
+        self.setProtocolOptions(
+            maxMessagePayloadSize=max_message_size, maxFramePayloadSize=max_message_size
+        )
         self.outbox = outbox
         outbox.call_later = reactor.callLater
         self.max_buffer = max_buffer

@@ -230,6 +230,7 @@ class SignalFactory(ChannelFactory):
             reactor,
             f"vislam-signal/{__version__}",
             outbox=outbox or Outbox(),
+            max_message_size=max_message_size,
             max_buffer=max_buffer,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
@@ -243,8 +244,6 @@ class SignalFactory(ChannelFactory):
         self.setProtocolOptions(
             versions=[13],  # RFC 6455; the drafts before it are long out of use
             webStatus=False,  # Autobahn's page redirects to wherever a link says
-            maxMessagePayloadSize=max_message_size,
-            maxFramePayloadSize=max_message_size,
             failByDrop=False,  # a client that is in the wrong learns why, by a close code
             allowNullOrigin=True,  # what pages in files send; setProtocolOptions would forbid it
             openHandshakeTimeout=0,  # see the module's docstring for these
