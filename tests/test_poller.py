@@ -562,6 +562,61 @@ def test_a_mistake_while_a_turn_is_written_ends_its_connection_only(
     assert wires.poller.getWriters() == []
 
 
+def test_who_was_closed_while_a_turn_is_written_is_not_written(
+    wires: Wires, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both have something to write; the first to try it closes the other."""
+    protocols: list[Remembers] = []
+
+    class ClosesTheOther(Remembers):
+        def dataReceived(self, data: bytes) -> None:
+            assert self.transport is not None
+            self.transport.write(data)
+            other: Any = protocols[1 - protocols.index(self)].transport
+
+            def close() -> None:
+                transport.stopWriting()
+                other.connectionLost(Failure(ConnectionDone()))
+
+            transport: Any = self.transport
+            transport.doWrite = close
+
+    for _ in range(2):
+        protocols.append(ClosesTheOther())
+        _, theirs = wires.connect(protocols[-1])
+        theirs.sendall(b"x")
+
+    wires.turn()
+
+    assert sorted(protocol.times_lost for protocol in protocols) == [0, 1]
+    assert caplog.records == []
+    assert wires.poller.getWriters() == []
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_mistake_at_the_end_of_a_connection_is_logged_and_others_go_on(
+    wires: Wires, caplog: pytest.LogCaptureFixture, half: bool
+) -> None:
+    class EndsBadly(HalfCloses if half else Remembers):  # type: ignore[misc] # either will do
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            raise ValueError("a mistake")
+
+        def readConnectionLost(self) -> None:
+            raise ValueError("a mistake")
+
+    clients = [wires.connect(protocol)[1] for protocol in (EndsBadly(), Echo(), Echo())]
+    clients[0].close()
+    clients[1].sendall(b"x")
+    wires.turn()
+    clients[2].sendall(b"y")
+    wires.turn()
+
+    assert [client.recv(10) for client in clients[1:]] == [b"x", b"y"]
+    assert "a mistake" in caplog.text
+    assert len(wires.poller.getReaders()) == 2
+    assert wires.poller.getWriters() == []
+
+
 def test_a_sender_that_fails_does_not_stop_the_poller(
     wires: Wires, caplog: pytest.LogCaptureFixture
 ) -> None:

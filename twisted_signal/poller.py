@@ -98,20 +98,10 @@ class Poller:
         if self._new_writers:
             with self._outbox:
                 for writer in list(self._new_writers):
-                    self._write(writer)
+                    self._serve(writer, _WRITE)  # it may be closed by now
         left, self._new_writers = self._new_writers, None
         for writer in left:  # there is more than the socket took
             self._watch(writer, self._writing, _WRITE)
-
-    def _write(self, writer: Any) -> None:
-        """Let a descriptor that has something to write try it once."""
-        try:
-            why = writer.doWrite()
-        except Exception as error:
-            self._fail(writer, error)
-            return
-        if why:
-            self._disconnect(writer, why, is_read=False)
 
     def _read_all(self, events: list[tuple[int, int]]) -> None:
         # All is read before any of it is handled: what the processor has in its caches for the one
@@ -169,14 +159,19 @@ class Poller:
     def _disconnect(self, descriptor: Any, why: Exception, *, is_read: bool) -> None:
         self.removeReader(descriptor)
         if isinstance(why, ConnectionDone):
-            if is_read and IHalfCloseableDescriptor.providedBy(descriptor):
-                descriptor.readConnectionLost(_DONE_FAILURE)
-                return
             failure = _DONE_FAILURE
         else:
             failure = _LOST_FAILURE if isinstance(why, ConnectionLost) else Failure(why)
-        self.removeWriter(descriptor)
-        descriptor.connectionLost(failure)
+        tell = descriptor.connectionLost
+        if is_read and failure is _DONE_FAILURE and IHalfCloseableDescriptor.providedBy(descriptor):
+            tell = descriptor.readConnectionLost
+        else:
+            self.removeWriter(descriptor)
+        try:
+            tell(failure)
+        except Exception:
+            # The reactor would take the poller for broken, and all connections with it.
+            log.exception("A connection did not end as it should")
 
     # What a descriptor needs of the reactor.
 
