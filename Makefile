@@ -1,7 +1,7 @@
 # make serve   runs the server in the foreground, on port 8765 (OPTIONS="--port 9000" for another)
 # make test    runs lint, types and all tests
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
-# make bench   measures the server beside others, in 20 minutes, and writes benchmarks/results.md
+# make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
 # make bench-quick   measures it beside one other in a minute: for before and after a change
 #
 # All make a virtual environment in .venv first, if there is none, and install into it.

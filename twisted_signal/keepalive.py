@@ -80,9 +80,9 @@ class KeepAlive:
         """Look at those that are due."""
         self.now += 1
         for connection in self._by_due.pop(self.now, ()):
-            silence = self.now - connection.heard
             if connection.due != self.now:
                 continue  # removed meanwhile, by the end of another
+            silence = self.now - connection.heard
             if connection.is_expected:
                 connection.expire()
             elif silence < self._interval:

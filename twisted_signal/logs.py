@@ -126,17 +126,17 @@ class LineHandler(logging.Handler):
 
     def say(self, logger_name: str, level: int, message: str) -> None:
         """Write a line."""
-        self._lines.append(self._form.line(time.time(), level, logger_name, message))
-        if len(self._lines) == 1:
-            self._outbox.add(self)
+        self._add(self._form.line(time.time(), level, logger_name, message))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
         try:
-            self._lines.append(self.format(record))
+            self._add(self.format(record))
         except Exception:
             self.handleError(record)
-            return
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
         if len(self._lines) == 1:
             self._outbox.add(self)
 

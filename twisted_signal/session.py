@@ -157,7 +157,7 @@ class Session:
             raise
         sender.last_partner = target.client_id
         target.last_partner = sender.client_id
-        if log.isEnabledFor(message.log_level):
+        if log.isEnabledFor(message.log_level):  # for candidates, most of all, it is not
             log.log(
                 message.log_level,
                 "Relayed %s from %s to %s",

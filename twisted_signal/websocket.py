@@ -144,6 +144,12 @@ class SignalProtocol(Channel):
         super().connectionLost(reason)
         self.factory.disconnected(self)
 
+    def expire(self) -> None:
+        """The opening handshake, or the closing one, has not come to its end in time."""
+        if self.state == CONNECTING:
+            log.info("No WebSocket handshake from %s in %d s", self.address, HANDSHAKE_TIMEOUT)
+        super().expire()
+
     def deliver(self, message: ServerMessage) -> None:
         """See `registry.Client`."""
         if self.state != OPEN:
@@ -183,12 +189,6 @@ class SignalProtocol(Channel):
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         log.error("A message from %s could not be handled", session.label, exc_info=error)
         self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
-
-    def expire(self) -> None:
-        """The opening handshake, or the closing one, has not come to its end in time."""
-        if self.state == CONNECTING:
-            log.info("No WebSocket handshake from %s in %d s", self.address, HANDSHAKE_TIMEOUT)
-        super().expire()
 
     def _end_silence(self) -> None:
         if self._silence is not None and self._silence.active():
