@@ -22,7 +22,7 @@ from cases import CASES, MEMORY, PEERS, REST, TARGETS, Target
 from figures import Figures, judge
 from load import Result
 from report import Run
-from run import generate
+from run import find, generate
 from servers import SERVERS, Settings
 
 
@@ -223,3 +223,22 @@ def test_a_workload_runs_on_our_server(
     for measured in results.values():
         assert 0 < measured.server < 5
         assert 0 < measured.p50 <= measured.p99 < measured.seconds
+
+
+def test_a_peer_whose_toolchain_is_missing_is_left_out_with_a_line_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = Settings(python=tmp_path / "python")
+
+    found, left_out = find(SERVERS, settings)
+
+    assert [server.name for server in found] == ["ours"]
+    assert left_out == [
+        "Left out websockets: there is no python.",
+        "Left out ws: there is no node.",
+        "Left out gorilla: there is no go.",
+        "Left out picows: there is no python.",
+        "Left out autobahn: there is no python.",
+    ]
+    assert capsys.readouterr().out.splitlines() == left_out
