@@ -13,6 +13,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal.frames import TEXT, frame
+from twisted_signal.limits import Limits
 from twisted_signal.service import Listener, ListenerService, SignalService
 from twisted_signal.websocket import SignalFactory, SignalProtocol
 
@@ -53,7 +54,9 @@ class UntilStdinEnds(Protocol):
 def main() -> None:
     """Serve as the real server does, and echo, until stdin ends."""
     logging.basicConfig(level=logging.ERROR)
-    factory = EchoFactory(reactor, max_message_size=MAX_MESSAGE_SIZE, max_buffer=0)
+    factory = EchoFactory(
+        reactor, limits=Limits(max_message_size=MAX_MESSAGE_SIZE, max_buffer=0, frame_rate=0)
+    )
     endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
     service = SignalService(reactor, factory, [Listener("echo", endpoint)])
     service.privilegedStartService()

@@ -16,6 +16,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 from zope.interface import implementer
 
+from twisted_signal.limits import Limits
 from twisted_signal.websocket import SignalFactory, SignalProtocol
 
 NOW_NS = 1_795_417_440_399_364_306
@@ -61,9 +62,9 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
 class Memory:
     """A factory on a Clock, and clients that connect to it."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **limits: int) -> None:
         self.clock = Clock()
-        self.factory = SignalFactory(self.clock, now_ns=lambda: NOW_NS, **options)
+        self.factory = SignalFactory(self.clock, limits=Limits(**limits), now_ns=lambda: NOW_NS)
         self.factory.startFactory()
         self._port = 40000
 

@@ -6,6 +6,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from memory import MemoryTransport
 from twisted.internet.task import Clock
 
+from twisted_signal.limits import Limits
 from twisted_signal.websocket import SignalFactory
 
 
@@ -34,7 +35,7 @@ class TurningTransport(MemoryTransport):
 
 def ours(protocol: type, max_message_size: int) -> SignalFactory:
     """Return our factory, but for what it makes: another of our channels."""
-    factory = SignalFactory(Clock(), max_message_size=max_message_size)
+    factory = SignalFactory(Clock(), limits=Limits(max_message_size=max_message_size))
     factory.protocol = protocol  # type: ignore[assignment] # as Autobahn's own factory does
     return factory
 

@@ -13,7 +13,7 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text", "errors", "messages", "backlog", "registry", "dialects", "session",
-    "frames", "handshake", "outbox", "keepalive",
+    "frames", "handshake", "outbox", "limits", "keepalive",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from twisted_signal.frames import TEXT, frame
-from twisted_signal.sending import MAX_BUFFER
+from twisted_signal.limits import Limits
 from twisted_signal.slim import CLOSED, OPEN
 from twisted_signal.websocket import SignalFactory, SignalProtocol
 
@@ -91,8 +91,9 @@ def wires() -> Iterator[Wires]:
     made.close()
 
 
-def make_factory(wires: Wires, max_buffer: int = MAX_BUFFER) -> SignalFactory:
-    return SignalFactory(wires.reactor, max_buffer=max_buffer, outbox=wires.outbox, ping_interval=0)
+def make_factory(wires: Wires, max_buffer: int = Limits().max_buffer) -> SignalFactory:
+    limits = Limits(max_buffer=max_buffer, ping_interval=0)
+    return SignalFactory(wires.reactor, limits=limits, outbox=wires.outbox)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ from twisted.python import usage
 from websockets.sync.client import connect, unix_connect
 
 from twisted_signal import __version__, logs, tap
+from twisted_signal.limits import Limits
 from twisted_signal.outbox import Outbox
-from twisted_signal.sending import MAX_BUFFER
 from twisted_signal.service import SignalService
 from twisted_signal.tap import Options, makeService
-from twisted_signal.websocket import MAX_MESSAGE_SIZE, PING_INTERVAL, PING_TIMEOUT
 
 
 @pytest.fixture(autouse=True)
@@ -93,28 +93,19 @@ def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str, 
     assert started_logs == [(runner, "INFO", options.outbox)]
 
 
-@pytest.mark.parametrize(("arguments", "size"), [([], 65536), (["--max-message-size", "0"], 0)])
-def test_the_largest_message_is_an_option(arguments: list[str], size: int) -> None:
-    options = parse(*arguments)
+def test_every_limit_is_an_option() -> None:
+    limits = {limit.name: 7 + number for number, limit in enumerate(fields(Limits))}
+    options = parse(*(f"--{name.replace('_', '-')}={number}" for name, number in limits.items()))
 
     service = makeService(options)
 
     assert isinstance(service, SignalService)
-    assert service.factory.maxMessagePayloadSize == options.max_message_size == size
-    assert size in (0, MAX_MESSAGE_SIZE)
+    assert service.factory.limits == options.limits == Limits(**limits)
+    assert service.factory.maxMessagePayloadSize == limits["max_message_size"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "size"),
-    [([], MAX_BUFFER), (["--max-buffer", "0"], 0), (["--max-buffer", "4096"], 4096)],
-)
-def test_the_most_that_waits_for_a_client_is_an_option(arguments: list[str], size: int) -> None:
-    options = parse(*arguments)
-
-    service = makeService(options)
-
-    assert isinstance(service, SignalService)
-    assert service.factory.max_buffer == options.max_buffer == size
+def test_the_limits_have_defaults() -> None:
+    assert parse().limits == Limits()
 
 
 def test_what_is_sent_and_what_is_logged_is_gathered_in_one_place() -> None:
@@ -222,11 +213,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--host": tap.DEFAULT_HOST,
         "--port": tap.DEFAULT_PORT,
         "--log-level": "INFO",
-        "--max-message-size": MAX_MESSAGE_SIZE,
-        "--max-buffer": MAX_BUFFER,
-        "--ping-interval": PING_INTERVAL,
-        "--ping-timeout": PING_TIMEOUT,
-    }
+    } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
 
     for option, default in defaults.items():
         assert f"| `{option}` | `{default}` |" in readme

@@ -4,14 +4,16 @@ from twisted.internet.testing import StringTransport
 from websockets.frames import Frame, Opcode
 
 from twisted_signal import __version__
+from twisted_signal.limits import Limits
 from twisted_signal.messages import PeerLeft
 from twisted_signal.websocket import (
     CLOSE_TIMEOUT,
-    HANDSHAKE_TIMEOUT,
-    MAX_MESSAGE_SIZE,
     SILENCE,
     SignalProtocol,
 )
+
+HANDSHAKE_TIMEOUT = Limits().handshake_timeout
+MAX_MESSAGE_SIZE = Limits().max_message_size
 
 
 @pytest.fixture

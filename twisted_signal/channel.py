@@ -30,6 +30,7 @@ from twisted_signal.frames import (
     read_frame,
 )
 from twisted_signal.keepalive import KeepAlive
+from twisted_signal.limits import Limits
 from twisted_signal.outbox import Outbox
 from twisted_signal.sending import SendingProtocol
 from twisted_signal.slim import CLOSED, CONNECTING, OPEN
@@ -208,7 +209,8 @@ class ChannelFactory(WebSocketServerFactory):
 
     Attributes:
         outbox: gathers what they send.
-        max_buffer: the most that may wait for one client, in bytes; 0 for any.
+        limits: how much one client may take.
+        max_buffer: the limit of that name, which each send looks at.
         keep_alive: finds those at whose other end nobody is.
     """
 
@@ -218,27 +220,21 @@ class ChannelFactory(WebSocketServerFactory):
         server: str,
         *,
         outbox: Outbox,
-        max_message_size: int,
-        max_buffer: int,
-        ping_interval: int,
-        ping_timeout: int,
+        limits: Limits,
     ) -> None:
         """
         Args:
             server: for the header of that name.
-            max_message_size: the largest message that a client may send, in bytes; 0 for any.
-            ping_interval: seconds of silence after which a client is pinged; 0: never.
-            ping_timeout: seconds after that in which it must have said something.
         """
         super().__init__(reactor=reactor, server=server)
         # One limit for both: a channel asks for either.
-        self.setProtocolOptions(
-            maxMessagePayloadSize=max_message_size, maxFramePayloadSize=max_message_size
-        )
+        max_size = limits.max_message_size
+        self.setProtocolOptions(maxMessagePayloadSize=max_size, maxFramePayloadSize=max_size)
         self.outbox = outbox
         outbox.call_later = reactor.callLater
-        self.max_buffer = max_buffer
-        self.keep_alive = KeepAlive(ping_interval, ping_timeout)
+        self.limits = limits
+        self.max_buffer = limits.max_buffer
+        self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
         self._next_tick: IDelayedCall | None = None
 
     def watch(self, channel: Channel) -> None:

@@ -16,9 +16,6 @@ from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 
 log = logging.getLogger(__name__)
 
-MAX_BUFFER = 1024 * 1024
-"""The most that may wait for one client that does not read, in bytes."""
-
 
 class SendingProtocol(SlimProtocol):
     """A WebSocket, as far as it sends."""

@@ -1,41 +1,36 @@
 """`twistd vislam-signal`: its options, checked and converted here once, and their service."""
 
-import ipaddress
 import os
-import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import ClassVar, cast
 
-from OpenSSL import crypto
 from twisted.application.service import IService
-from twisted.internet.endpoints import (
-    TCP4ServerEndpoint,
-    TCP6ServerEndpoint,
-    serverFromString,
-)
-from twisted.internet.error import VerifyError
-from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
-from twisted_signal.addresses import host_port
+from twisted_signal.limits import Limits
+from twisted_signal.listening import endpoint_listener, tcp_listener
 from twisted_signal.outbox import Outbox
-from twisted_signal.sending import MAX_BUFFER
 from twisted_signal.service import Listener, Reactor, SignalService
-from twisted_signal.text import printable, quoted
-from twisted_signal.websocket import (
-    MAX_MESSAGE_SIZE,
-    PING_INTERVAL,
-    PING_TIMEOUT,
-    SignalFactory,
-)
+from twisted_signal.text import quoted
+from twisted_signal.websocket import SignalFactory
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
-BACKLOG = 1024
-"""Connections that the kernel holds ready: a fleet reconnects at once (Twisted's default is 50)."""
+
+
+def _limit_options() -> list[list[str | None]]:
+    return [
+        [_option(limit.name), None, str(limit.default), f"{limit.metadata['meaning']} 0: no limit."]
+        for limit in fields(Limits)
+    ]
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")
 
 
 class Options(usage.Options):
@@ -43,10 +38,7 @@ class Options(usage.Options):
 
     Attributes:
         listeners: where to listen.
-        max_message_size: the largest message that a client may send, in bytes; 0 for any.
-        max_buffer: the most that may wait for one client that does not read; likewise.
-        ping_interval: seconds of silence after which a client is pinged; 0: never.
-        ping_timeout: seconds of silence after a ping, in which it is taken for gone.
+        limits: how much one client may take.
         outbox: gathers what is sent and logged in a turn of the reactor.
     """
 
@@ -56,37 +48,11 @@ class Options(usage.Options):
         ["host", None, None, f"Address to listen at, IPv4 or IPv6. [default: {DEFAULT_HOST}]"],
         ["port", "p", None, f"Port to listen at; 0 takes a free one. [default: {DEFAULT_PORT}]"],
         ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
-        [
-            "max-message-size",
-            None,
-            str(MAX_MESSAGE_SIZE),
-            "Largest message a client may send, in bytes; 0 for any size.",
-        ],
-        [
-            "max-buffer",
-            None,
-            str(MAX_BUFFER),
-            "Drop a client that does not read when more bytes than this wait for it; 0: never.",
-        ],
-        [
-            "ping-interval",
-            None,
-            str(PING_INTERVAL),
-            "Ping a client after this many seconds of silence; 0: never.",
-        ],
-        [
-            "ping-timeout",
-            None,
-            str(PING_TIMEOUT),
-            "Drop a client that says nothing for this many seconds after a ping.",
-        ],
+        *_limit_options(),
     ]
 
     listeners: list[Listener]
-    max_message_size: int
-    max_buffer: int
-    ping_interval: int
-    ping_timeout: int
+    limits: Limits
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,10 +88,12 @@ class Options(usage.Options):
         Raises:
             usage.UsageError: a value is wrong.
         """
-        self.max_message_size = _number("--max-message-size", self["max-message-size"], 2**31)
-        self.max_buffer = _number("--max-buffer", self["max-buffer"], 2**31)
-        self.ping_interval = _number("--ping-interval", self["ping-interval"], 86400)
-        self.ping_timeout = _number("--ping-timeout", self["ping-timeout"], 86400)
+        self.limits = Limits(
+            **{
+                limit.name: self._number(_option(limit.name), limit.metadata["largest"])
+                for limit in fields(Limits)
+            }
+        )
         level = self["log-level"].upper()
         if level not in logs.LEVELS:
             raise usage.UsageError(
@@ -146,23 +114,24 @@ class Options(usage.Options):
     def _find_listeners(self) -> list[Listener]:
         listeners = []
         if not self._endpoints or (self["host"], self["port"]) != (None, None):
-            port = DEFAULT_PORT if self["port"] is None else _number("--port", self["port"], 65535)
+            port = DEFAULT_PORT if self["port"] is None else self._number("port", 65535)
             host = DEFAULT_HOST if self["host"] is None else self["host"]
-            listeners.append(_tcp_listener(host, port))
-        return listeners + [_endpoint_listener(description) for description in self._endpoints]
+            listeners.append(tcp_listener(_reactor(), host, port))
+        return listeners + [endpoint_listener(_reactor(), each) for each in self._endpoints]
+
+    def _number(self, option: str, largest: int) -> int:
+        text = self[option]
+        if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
+            raise usage.UsageError(
+                f"--{option} must be a number from 0 to {largest}, not {quoted(text)}"
+            )
+        return int(text)
 
 
 def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
-    factory = SignalFactory(
-        reactor,
-        outbox=options.outbox,
-        max_message_size=options.max_message_size,
-        max_buffer=options.max_buffer,
-        ping_interval=options.ping_interval,
-        ping_timeout=options.ping_timeout,
-    )
+    factory = SignalFactory(reactor, limits=options.limits, outbox=options.outbox)
     return SignalService(reactor, factory, options.listeners)
 
 
@@ -179,57 +148,3 @@ def _check_pid_file(path: str | None) -> None:
             f"cannot write the pid file {path} here: --pidfile=FILE before vislam-signal names"
             " another place, --pidfile= none"
         )
-
-
-def _number(option: str, text: str, largest: int) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
-        raise usage.UsageError(f"{option} must be a number from 0 to {largest}, not {quoted(text)}")
-    return int(text)
-
-
-def _tcp_listener(host: str, port: int) -> Listener:
-    address = _ip_address(host)
-    make = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
-    endpoint = make(_reactor(), port, backlog=BACKLOG, interface=address)
-    return Listener(host_port(address, port), endpoint)
-
-
-def _ip_address(host: str) -> str:
-    """Return the IP address that a host name or an address in brackets stands for."""
-    host = host.removeprefix("[").removesuffix("]")
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        pass
-    try:
-        # An empty name would stand for this machine.
-        found = socket.getaddrinfo(host or ".", None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise usage.UsageError(
-            f"--host must be an address of this machine, and {quoted(host)} is none"
-        ) from None
-    return str(found[0][4][0])
-
-
-def _endpoint_listener(description: str) -> Listener:
-    try:
-        endpoint: IStreamServerEndpoint = serverFromString(_reactor(), description)
-    except Exception as error:  # each endpoint's parser has errors of its own
-        raise usage.UsageError(f"--endpoint {quoted(description)}: {_complaint(error)}") from None
-    kind = description.removeprefix("haproxy:").partition(":")[0]
-    return Listener(description, endpoint, secure=kind in ("ssl", "tls"))
-
-
-def _complaint(error: Exception) -> str:
-    """Return in words what an endpoint's parser found wrong."""
-    match error:
-        case OSError(filename=str(path)):
-            return f"cannot read {path}: {error.strerror}"
-        case crypto.Error():
-            return "its privateKey or certKey file holds no PEM key or certificate"
-        case VerifyError():
-            return "its privateKey and certKey do not belong together"
-        case LookupError():
-            return "systemd has handed over no such socket"
-        case _:
-            return f"Twisted cannot use it: {printable(str(error))}"

@@ -22,28 +22,20 @@ from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
 from twisted_signal.frames import TEXT, frame
+from twisted_signal.limits import Limits
 from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
-from twisted_signal.sending import MAX_BUFFER
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
 
-HANDSHAKE_TIMEOUT = 5
-"""Seconds from the TCP connection to the end of the opening handshake."""
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame to the end of the TCP connection."""
-PING_INTERVAL = 20
-"""Seconds of silence after which a client is pinged."""
-PING_TIMEOUT = 20
-"""Seconds of silence after the ping in which a client is taken for gone."""
-MAX_MESSAGE_SIZE = 64 * 1024
-"""The largest message that a client may send, in bytes."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -69,7 +61,7 @@ class SignalProtocol(Channel):
         """A TCP connection came in."""
         super().connectionMade()
         self.factory.connected(self)
-        self.factory.expect(self, HANDSHAKE_TIMEOUT)
+        self.factory.expect(self, self.factory.limits.handshake_timeout)
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """The opening handshake came in, and is a right one."""
@@ -147,7 +139,8 @@ class SignalProtocol(Channel):
     def expire(self) -> None:
         """The opening handshake, or the closing one, has not come to its end in time."""
         if self.state == CONNECTING:
-            log.info("No WebSocket handshake from %s in %d s", self.address, HANDSHAKE_TIMEOUT)
+            seconds = self.factory.limits.handshake_timeout
+            log.info("No WebSocket handshake from %s in %d s", self.address, seconds)
         super().expire()
 
     def deliver(self, message: ServerMessage) -> None:
@@ -207,33 +200,23 @@ class SignalFactory(ChannelFactory):
         reactor: IReactorTime,
         registry: Registry | None = None,
         *,
-        max_message_size: int = MAX_MESSAGE_SIZE,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
         now_ns: Callable[[], int] = time.time_ns,
-        max_buffer: int = MAX_BUFFER,
         outbox: Outbox | None = None,
-        ping_interval: int = PING_INTERVAL,
-        ping_timeout: int = PING_TIMEOUT,
     ) -> None:
         """
         Args:
             reactor: where the connections' timers run.
             registry: the rooms; new ones by default.
-            max_message_size: the largest message that a client may send, in bytes; 0 for any.
+            limits: how much one client may take.
             now_ns: the wall clock, in nanoseconds since 1970.
-            max_buffer: the most that may wait for one client that does not read, in bytes; 0 for
-                any.
             outbox: gathers what is sent; a new one by default.
-            ping_interval: seconds of silence after which a client is pinged; 0: never.
-            ping_timeout: seconds after that in which it must have said something.
         """
         super().__init__(
             reactor,
             f"vislam-signal/{__version__}",
             outbox=outbox or Outbox(),
-            max_message_size=max_message_size,
-            max_buffer=max_buffer,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
+            limits=limits,
         )
         self.registry = registry or Registry()
         self.now_ns = now_ns
