@@ -123,6 +123,11 @@ class MemoryClient:
         if not self.transport.ended:
             self.protocol.dataReceived(data)
 
+    def answer(self) -> None:
+        """See the pings that the server sent, and answer them."""
+        self._read()
+        self.flush()
+
     def take(self) -> list[Frame]:
         """Return the data frames that the server sent since the last call."""
         self._read()

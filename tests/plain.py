@@ -1,5 +1,6 @@
 """Plain objects that stand for the network in tests of the core."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,13 +11,21 @@ from twisted_signal.messages import ClientMessage, Error, Register, ServerMessag
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
 
+NOW_NS = 1_795_417_440_399_364_306
+
 
 @dataclass(eq=False)
 class PlainClient:
-    """A client that remembers what it was told. Implements `registry.Client`."""
+    """A client that remembers what it was told. Implements `connection.Client`."""
 
     told: list[ServerMessage] = field(default_factory=list)
     closed: tuple[int, str] | None = None
+    alive: bool | None = True
+    """What is answered to who asks. None: nothing yet."""
+    asked: list[Callable[[bool], None]] = field(default_factory=list)
+    """Who still wants to know whether it is alive."""
+    admitted: bool = False
+    expires_at: float | None = None
     cannot_hear: type[ServerMessage] | None = None
     """Messages of this type cannot be said in its dialect."""
 
@@ -27,6 +36,16 @@ class PlainClient:
 
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
+
+    def ask_if_alive(self, answered: Callable[[bool], None]) -> None:
+        if self.alive is None:
+            self.asked.append(answered)
+        else:
+            answered(self.alive)
+
+    def admit(self, expires_at: float | None) -> None:
+        self.admitted = True
+        self.expires_at = expires_at
 
     def hear(self) -> list[ServerMessage]:
         """Return what it was told since the last call."""
@@ -48,7 +67,7 @@ class Party:
     def say(self, message: ClientMessage) -> None:
         """Say it as the network would: what is refused comes back as an error."""
         try:
-            self.session.handle(message)
+            self.session.handle(message, NOW_NS)
         except SignalError as error:
             self.session.refuse(error)
 

@@ -16,7 +16,7 @@ def test_what_waits_is_given_back_in_order_and_once() -> None:
     backlog = Backlog()
     said: list[Waiting] = [candidate("c0"), offer("o"), candidate("c1")]
 
-    assert all(backlog.add(message) for message in said)
+    assert all(backlog.keep(message) for message in said)
 
     assert len(backlog) == 3
     assert backlog.take() == said
@@ -27,7 +27,7 @@ def test_a_new_offer_replaces_an_older_one_with_its_candidates() -> None:
     backlog = Backlog()
     newer: list[Waiting] = [offer("new"), candidate("new 1")]
     for message in [candidate("early"), offer("old"), candidate("old 1"), *newer]:
-        backlog.add(message)
+        backlog.keep(message)
 
     assert backlog.take() == newer
 
@@ -36,7 +36,7 @@ def test_candidates_that_came_before_their_offer_stay_with_it() -> None:
     backlog = Backlog()
     said: list[Waiting] = [candidate("early"), offer("first")]
     for message in said:
-        backlog.add(message)
+        backlog.keep(message)
 
     assert backlog.take() == said
 
@@ -44,9 +44,9 @@ def test_candidates_that_came_before_their_offer_stay_with_it() -> None:
 def test_no_more_messages_wait_than_may() -> None:
     backlog = Backlog(max_messages=2)
 
-    assert backlog.add(offer("o"))
-    assert backlog.add(candidate("1"))
-    assert not backlog.add(candidate("2"))
+    assert backlog.keep(offer("o"))
+    assert backlog.keep(candidate("1"))
+    assert not backlog.keep(candidate("2"))
 
     assert backlog.take() == [offer("o"), candidate("1")]
 
@@ -54,28 +54,28 @@ def test_no_more_messages_wait_than_may() -> None:
 def test_no_more_bytes_wait_than_may() -> None:
     backlog = Backlog(max_size=10)
 
-    assert backlog.add(candidate("123456"))  # 8 bytes with its quotes
-    assert not backlog.add(candidate("1"))
-    assert backlog.add(candidate(""))
+    assert backlog.keep(candidate("123456"))  # 8 bytes with its quotes
+    assert not backlog.keep(candidate("1"))
+    assert backlog.keep(candidate(""))
 
     assert len(backlog) == 2
 
 
 def test_an_offer_that_is_too_large_leaves_the_older_one() -> None:
     backlog = Backlog(max_size=10)
-    backlog.add(offer("old"))
+    backlog.keep(offer("old"))
 
-    assert not backlog.add(offer("much too large"))
+    assert not backlog.keep(offer("much too large"))
 
     assert backlog.take() == [offer("old")]
 
 
 def test_room_is_made_when_what_waited_is_taken() -> None:
     backlog = Backlog(max_messages=1, max_size=10)
-    backlog.add(candidate("123456"))
+    backlog.keep(candidate("123456"))
     backlog.take()
 
-    assert backlog.add(candidate("123456"))
+    assert backlog.keep(candidate("123456"))
 
 
 def test_the_limit_in_words_names_both_bounds() -> None:

@@ -12,9 +12,12 @@ from twisted_signal.dialects.android import AndroidDialect, recognises
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.errors import InvalidMessage, SignalError, UnknownType
 from twisted_signal.messages import (
+    Answer,
     Arrival,
     ClientReport,
     Error,
+    IceCandidate,
+    Offer,
     PeerJoined,
     PeerLeft,
     Register,
@@ -265,7 +268,7 @@ def test_between_two_apps_an_sdp_arrives_byte_for_byte(type_: str) -> None:
 
     message = dialect().decode(said, NOW_NS)
 
-    assert not isinstance(message, Register | ClientReport)
+    assert isinstance(message, Offer | Answer | IceCandidate)
     assert dialect().encode(message.relayed("phone")) == said
 
 
@@ -274,7 +277,7 @@ def test_between_two_apps_a_candidate_arrives_byte_for_byte() -> None:
 
     message = dialect().decode(said, NOW_NS)
 
-    assert not isinstance(message, Register | ClientReport)
+    assert isinstance(message, Offer | Answer | IceCandidate)
     assert dialect().encode(message.relayed("phone")) == said
 
 

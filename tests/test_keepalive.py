@@ -211,7 +211,7 @@ def test_a_client_is_pinged_and_dropped_when_it_stays_silent() -> None:
 
 def test_the_ping_is_an_empty_frame() -> None:
     memory = Memory(ping_interval=1)
-    client = memory.open()
+    client = memory.registered("a")
     client.take()
 
     memory.clock.advance(1)
@@ -221,7 +221,7 @@ def test_the_ping_is_an_empty_frame() -> None:
 
 def test_without_an_interval_nobody_is_pinged() -> None:
     memory = Memory(ping_interval=0)
-    client = memory.open()
+    client = memory.registered("a")
     client.take()
 
     for _ in range(100):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Stage:
         self._url = url
         self._stack = stack
         self._connections: dict[str, ClientConnection] = {}
+        self._resume_tokens: dict[str, str] = {}
 
     def connection(self, name: str, path: str = "/") -> ClientConnection:
         if name not in self._connections:
@@ -38,17 +40,24 @@ class Stage:
         return self._connections[name]
 
     def play(self, line: str) -> None:
-        name, verb, rest = re.fullmatch(r"(\w+) (connects to|closes|→|←)(.*)", line).groups()  # type: ignore[union-attr] # a line of another form fails the test
+        name, verb, rest = re.fullmatch(
+            r"(\w+) (connects to|closes|loses its connection|→|←)(.*)", line
+        ).groups()  # type: ignore[union-attr] # a line of another form fails the test
         rest = rest.strip()
         if verb == "connects to":
             self.connection(name, rest)
         elif verb == "closes":
             self.connection(name).close()
+        elif verb == "loses its connection":
+            self._connections.pop(name).socket.shutdown(socket.SHUT_RDWR)
         elif verb == "→" and rest in ACTIONS:
             opcode, data = ACTIONS[rest]
             self.connection(name).send(data, text=opcode is Opcode.TEXT)
         elif verb == "→":
-            self.connection(name).send(rest)
+            token = self._resume_tokens.get(name, "…")
+            self.connection(name).send(
+                rest.replace('"resume_token": "…"', f'"resume_token": "{token}"')
+            )
         elif rest.startswith("close "):
             with pytest.raises(ConnectionClosed):
                 self.connection(name).recv(timeout=PATIENCE)
@@ -57,6 +66,7 @@ class Stage:
             told = json.loads(self.connection(name).recv(timeout=PATIENCE))
             shown = json.loads(re.sub(r": …", ': "…"', rest))
             assert matches(shown, told), f"{line}\nbut it was told {told}"
+            self._resume_tokens[name] = told.get("resume_token")
 
 
 def matches(shown: object, told: object) -> bool:
@@ -101,6 +111,6 @@ def test_the_comparison_can_fail(shown: object, told: object, same: bool) -> Non
 def test_every_error_code_and_type_is_on_the_page() -> None:
     text = Path(PAGE).read_text(encoding="utf-8")
     for code in {error.code for error in SignalError.__subclasses__()}:
-        assert f"| `{code}` |" in text
+        assert f"| `{code}` |" in text, code
     for message in (*ClientMessage.__args__, *ServerMessage.__args__):
         assert f"`{message.__struct_config__.tag}`" in text

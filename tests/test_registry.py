@@ -1,4 +1,5 @@
 import random
+from dataclasses import dataclass
 
 import pytest
 from plain import PlainClient
@@ -8,11 +9,19 @@ from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.registry import Member, Registry
 
 
+@dataclass
+class Holder:
+    """Implements `registry.Owner`."""
+
+    member: Member | None = None
+
+
 def join(
     registry: Registry, client_id: str, room_id: str = "lab", leaving: Member | None = None
 ) -> Member:
+    owner = leaving.owner if leaving is not None else Holder()
     client = leaving.client if leaving is not None else PlainClient()
-    return registry.join(client, room_id, client_id, "unknown", leaving)
+    return registry.join(owner, client, room_id, client_id, "unknown")
 
 
 def ids(registry: Registry, room_id: str = "lab") -> list[str]:
@@ -125,7 +134,7 @@ def test_rooms_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_made_up_id_is_readable() -> None:
-    registry = Registry(random.Random(1))
+    registry = Registry(rng=random.Random(1))
 
     client_id = registry.unused_id("lab", "android")
 
@@ -136,12 +145,12 @@ def test_a_made_up_id_is_readable() -> None:
 
 def test_a_made_up_id_is_one_that_nobody_in_the_room_has() -> None:
     same = 4711
-    taken = Registry(random.Random(same)).unused_id("lab", "android")
-    registry = Registry(random.Random(same))
+    taken = Registry(rng=random.Random(same)).unused_id("lab", "android")
+    registry = Registry(rng=random.Random(same))
     join(registry, taken)
 
     assert registry.unused_id("lab", "android") != taken
-    assert Registry(random.Random(same)).unused_id("other", "android") == taken
+    assert Registry(rng=random.Random(same)).unused_id("other", "android") == taken
 
 
 def test_a_made_up_id_is_found_in_a_crowded_room() -> None:
@@ -151,7 +160,7 @@ def test_a_made_up_id_is_found_in_a_crowded_room() -> None:
         def getrandbits(self, k: int) -> int:
             return 0
 
-    registry = Registry(Unlucky())
+    registry = Registry(rng=Unlucky())
     for digits in range(4, 15):
         join(registry, f"pc-{'0' * digits}")
 

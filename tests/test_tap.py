@@ -127,6 +127,10 @@ WRONG = [
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
     (["--max-buffer", "-1"], "--max-buffer must be a number from 0 to 2147483648, not -1"),
     (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
+    (
+        ["--duplicate-id", "Probe"],
+        "--duplicate-id must be one of probe, replace, reject, not Probe",
+    ),
     (["--host", "no such host"], '--host must be an address of this machine, and "no such host"'),
     (["--host", "a" * 64 + ".example"], "--host must be an address"),
     (["--host", "."], "--host must be an address"),
@@ -213,6 +217,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--host": tap.DEFAULT_HOST,
         "--port": tap.DEFAULT_PORT,
         "--log-level": "INFO",
+        "--duplicate-id": "probe",
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
 
     for option, default in defaults.items():

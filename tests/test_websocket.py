@@ -81,7 +81,7 @@ def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> N
 
 
 def test_an_open_connection_may_be_silent(memory: Memory) -> None:
-    client = memory.open()
+    client = memory.registered("a")
 
     for _ in range(100):
         memory.wait(1)
@@ -460,6 +460,7 @@ def test_a_wrong_name_in_the_query_is_answered_in_the_apps_shape(
 def test_an_id_in_the_query_that_is_taken_is_answered_and_free_later(memory: Memory) -> None:
     holder = memory.open("/signaling?client_id=phone1")
     client = memory.open("/signaling?client_id=phone1")
+    holder.answer()
     (error,) = client.hear()
     assert "phone1" in error["message"]
     holder.transport.end()

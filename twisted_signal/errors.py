@@ -6,6 +6,10 @@ SignalError
 ├── UnknownType       unknown_type
 ├── NotRegistered     not_registered
 ├── IdTaken           id_taken
+├── RoomFull          room_full
+├── ResumeExpired     resume_expired
+├── RateLimited       rate_limited
+├── PeerUnreachable   peer_unreachable
 ├── PeerNotFound      peer_not_found
 ├── NobodyThere       peer_not_found, for a message without a target
 ├── TargetUnclear     peer_not_found, for a message without a target
@@ -24,9 +28,11 @@ class SignalError(Exception):
     Attributes:
         code: the `code` of the error message on the wire (docs/protocol.md lists them).
         target_id: the peer that the refused message named, or None where it named none.
+        retry_after_ms: when the message would be taken, or None where that is not known.
     """
 
     code: ClassVar[str]
+    retry_after_ms: int | None = None
 
     def __init__(self, sentence: str, target_id: str | None = None) -> None:
         super().__init__(sentence)
@@ -86,8 +92,57 @@ class IdTaken(SignalError):
 
     def __init__(self, client_id: str, room_id: str) -> None:
         super().__init__(
-            f"Another connection is {quoted(client_id)} in room {quoted(room_id)}."
+            f"Another connection is {quoted(client_id)} in room {quoted(room_id)}, and alive."
             " Choose another client_id, or end that connection first.",
+        )
+
+
+class RoomFull(SignalError):
+    """As many are in the room as may be."""
+
+    code = "room_full"
+
+    def __init__(self, room_id: str, size: int) -> None:
+        super().__init__(
+            f"Room {quoted(room_id)} is full: it has {size} clients. Choose another room_id,"
+            " or start the server with a higher --max-room-size.",
+        )
+
+
+class ResumeExpired(SignalError):
+    """No place is kept for that token."""
+
+    code = "resume_expired"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No place is kept for this resume_token: it came too late, was used before, or is none."
+            " Register afresh."
+        )
+
+
+class RateLimited(SignalError):
+    """The client sends more than it may."""
+
+    code = "rate_limited"
+
+    def __init__(self, rate: int, burst: int, retry_after_ms: int) -> None:
+        super().__init__(
+            f"You may send {burst} messages at once and {rate} a second. This one and all others"
+            f" of the next {retry_after_ms} ms are refused; wait so long, then send them again."
+        )
+        self.retry_after_ms = retry_after_ms
+
+
+class PeerUnreachable(SignalError):
+    """The peer's connection has broken, and no more can wait for it."""
+
+    code = "peer_unreachable"
+
+    def __init__(self, peer_id: str, limit: str) -> None:
+        super().__init__(
+            f"Peer {quoted(peer_id)} has lost its connection, and {limit} wait for it already."
+            " Send this again when it is back; peer_left tells if it is not.",
         )
 
 

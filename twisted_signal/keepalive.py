@@ -54,12 +54,11 @@ class KeepAlive:
         return bool(self._by_due)
 
     def add(self, connection: Watched) -> None:
-        """Watch a connection, that was just heard of; where no interval is set: no more."""
+        """Watch a connection; where no interval is set: no more."""
         self.remove(connection)
         connection.is_expected = False
-        connection.heard = self.now
         if self._interval:
-            self._look_in(connection, self.now + self._interval)
+            self._look_in(connection, max(connection.heard + self._interval, self.now + 1))
 
     def expect(self, connection: Watched, ticks: int) -> None:
         """Let a connection expire, unless it is watched otherwise within that many ticks."""

@@ -35,3 +35,9 @@ class Limits:
     ping_timeout: int = _limit(
         20, "Drop a client that says nothing for this many seconds after a ping.", DAY
     )
+    probe_timeout: int = _limit(
+        2, "Seconds in which the holder of an id must answer, or another may have it.", DAY
+    )
+    resume_window: int = _limit(
+        30, "Seconds that a client's place is kept when its connection breaks.", DAY
+    )

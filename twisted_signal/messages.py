@@ -19,6 +19,9 @@ Name = Annotated[
     str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z")
 ]
 
+UNKNOWN_TYPE = "unknown"
+"""The `client_type` of a client that names none."""
+
 NAME_RULE = f"must be a string of 1 to {NAME_LENGTH} characters without control characters"
 
 
@@ -49,12 +52,29 @@ class RelayedIceCandidate(Struct, frozen=True, gc=False, tag="ice_candidate"):
     candidate: Raw
 
 
+class RelayedMessage(Struct, frozen=True, gc=False, tag="message"):
+    """What an application said to a peer or to its room. `data`: as the sender wrote it."""
+
+    for_all: ClassVar[bool] = False
+
+    sender_id: str
+    data: Raw
+
+
 class Register(Struct, frozen=True, gc=False, tag="register"):
-    """Enter a room, or move to another. `client_id` None: the server makes one up."""
+    """Enter a room, or move to another.
+
+    Attributes:
+        client_id: None: the server makes one up.
+        token: a JWT (RFC 7519) that lets the client in, where the server wants one.
+        resume: whether its place is kept for a while when its connection breaks.
+    """
 
     client_id: Name | None = None
     room_id: Name = "default"
-    client_type: Name = "unknown"
+    client_type: Name = UNKNOWN_TYPE
+    token: str | None = None
+    resume: bool = False
 
 
 class Arrival(Register, frozen=True, gc=False, tag="arrival"):
@@ -69,11 +89,6 @@ class Offer(Struct, frozen=True, gc=False, tag="offer"):
 
     sdp: Raw
     target_id: str | None = None
-
-    @property
-    def size(self) -> int:
-        """How many bytes the SDP takes, as JSON."""
-        return len(self.sdp)
 
     def relayed(self, sender_id: str) -> RelayedOffer:
         """Return the message as the target gets it."""
@@ -103,14 +118,54 @@ class IceCandidate(Struct, frozen=True, gc=False, tag="ice_candidate"):
     candidate: Raw
     target_id: str | None = None
 
-    @property
-    def size(self) -> int:
-        """How many bytes the candidate takes, as JSON."""
-        return len(self.candidate)
-
     def relayed(self, sender_id: str) -> RelayedIceCandidate:
         """Return the message as the target gets it."""
         return RelayedIceCandidate(sender_id, self.candidate)
+
+
+class Message(Struct, frozen=True, gc=False, tag="message"):
+    """An application's own JSON for a peer. `target_id` None: for everybody in the room."""
+
+    kind: ClassVar[str] = "message"
+    log_level: ClassVar[int] = logging.DEBUG
+
+    data: Raw
+    target_id: str | None = None
+
+    def relayed(self, sender_id: str) -> RelayedMessage:
+        """Return the message as those get it that it is for."""
+        return RelayedMessage(sender_id, self.data)
+
+
+class Resume(Struct, frozen=True, gc=False, tag="resume"):
+    """Take up a place that was kept, on a new connection.
+
+    Attributes:
+        resume_token: of the `registered` or `resumed` that the client got last.
+        received: how many messages it got after that one. None: all that were sent before its
+            connection broke.
+    """
+
+    resume_token: str
+    received: Annotated[int, Meta(ge=0)] | None = None
+
+
+class Leave(Struct, frozen=True, gc=False, tag="leave"):
+    """Leave the room, and keep the connection."""
+
+
+class ListPeers(Struct, frozen=True, gc=False, tag="peers"):
+    """Ask who is in the room."""
+
+
+class Ping(Struct, frozen=True, gc=False, tag="ping"):
+    """Ask whether the server is there: pages in browsers cannot send WebSocket pings."""
+
+
+class Token(Struct, frozen=True, gc=False, tag="token"):
+    """A fresh token (see Register), before the one that the client showed expires."""
+
+    token: str
 
 
 class ClientReport(Struct, frozen=True, gc=False, tag="error"):
@@ -120,20 +175,72 @@ class ClientReport(Struct, frozen=True, gc=False, tag="error"):
 
 
 Relay = Offer | Answer | IceCandidate
-"""What one peer says to another."""
+"""What one peer says to another in a call."""
 
-ClientMessage = Register | Relay | ClientReport
+ClientMessage = (
+    Register | Relay | Message | Resume | Leave | ListPeers | Ping | Token | ClientReport
+)
 """What a client can say."""
 
 
-class Registered(Struct, frozen=True, gc=False, tag="registered"):
-    """The client is in the room. `peers`: the ids of the others, in the order they joined."""
+class Registered(Struct, frozen=True, gc=False, tag="registered", omit_defaults=True):
+    """The client is in the room.
+
+    Attributes:
+        peers: the ids of the others, in the order they joined.
+        resume_token: for a client that may resume; it works once.
+        resume_within_ms: how long its place is kept, once its connection has broken.
+    """
 
     for_all: ClassVar[bool] = False
 
     client_id: str
     room_id: str
     peers: list[str]
+    resume_token: str | None = None
+    resume_within_ms: int | None = None
+
+
+class Resumed(Struct, frozen=True, gc=False, tag="resumed"):
+    """The client has its place again; what it missed follows. The fields are Registered's."""
+
+    for_all: ClassVar[bool] = False
+
+    room_id: str
+    peers: list[str]
+    resume_token: str
+
+
+class PeerDescription(Struct, frozen=True, gc=False):
+    """One of those in a room."""
+
+    client_id: str
+    client_type: str
+
+
+class Peers(Struct, frozen=True, gc=False, tag="peers"):
+    """Who else is in the room, in the order they joined."""
+
+    for_all: ClassVar[bool] = False
+
+    room_id: str
+    peers: list[PeerDescription]
+
+
+class Pong(Struct, frozen=True, gc=False, tag="pong"):
+    """The server is there. `server_time_ms`: its clock, in milliseconds since 1970."""
+
+    for_all: ClassVar[bool] = False
+
+    server_time_ms: int
+
+
+class ServerShutdown(Struct, frozen=True, gc=False, tag="server_shutdown"):
+    """The server goes down. `reconnect_in_ms`: when to come back, so that not all come at once."""
+
+    for_all: ClassVar[bool] = False
+
+    reconnect_in_ms: int
 
 
 class PeerJoined(Struct, frozen=True, gc=False, tag="peer_joined"):
@@ -154,17 +261,38 @@ class PeerLeft(Struct, frozen=True, gc=False, tag="peer_left"):
 
 
 class Error(Struct, frozen=True, gc=False, tag="error", omit_defaults=True):
-    """A message was refused. `target_id`: the peer that it named, if it named one."""
+    """A message was refused.
+
+    Attributes:
+        target_id: the peer that it named, if it named one.
+        retry_after_ms: when it would be taken, if that is known.
+    """
 
     for_all: ClassVar[bool] = False
 
     code: str
     message: str
     target_id: str | None = None
+    retry_after_ms: int | None = None
 
 
-Relayed = RelayedOffer | RelayedAnswer | RelayedIceCandidate
+Relayed = RelayedOffer | RelayedAnswer | RelayedIceCandidate | RelayedMessage
 """What one peer said to another, as it arrives."""
 
-ServerMessage = Registered | PeerJoined | PeerLeft | Relayed | Error
+ServerMessage = (
+    Registered | Resumed | PeerJoined | PeerLeft | Peers | Relayed | Pong | ServerShutdown | Error
+)
 """What the server can say."""
+
+
+def payload_size(message: ClientMessage | ServerMessage) -> int:
+    """Return how many bytes, as JSON, a message has of what one peer says to another."""
+    match message:
+        case Offer(sdp=raw) | Answer(sdp=raw) | RelayedOffer(sdp=raw) | RelayedAnswer(sdp=raw):
+            return len(raw)
+        case IceCandidate(candidate=raw) | RelayedIceCandidate(candidate=raw):
+            return len(raw)
+        case Message(data=raw) | RelayedMessage(data=raw):
+            return len(raw)
+        case _:
+            return 0

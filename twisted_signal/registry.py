@@ -3,34 +3,44 @@
 import logging
 import random
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Protocol
 
 from twisted_signal.backlog import Backlog, Waiting
-from twisted_signal.errors import IdTaken, PeerNotFound
+from twisted_signal.connection import Client
+from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.limits import Limits
+from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
 
 
-class Client(Protocol):
-    """All that rooms and sessions know of a connection."""
+class DuplicateId(StrEnum):
+    """What becomes of a claim to an id that another connection has in the room."""
 
-    def deliver(self, message: ServerMessage) -> None:
-        """Send a message to the client; a client that is going away gets nothing.
+    PROBE = "probe"
+    """The other one is asked whether it is alive, and gives way if it says nothing."""
+    REPLACE = "replace"
+    """The other one gives way."""
+    REJECT = "reject"
+    """The other one keeps it."""
 
-        Raises:
-            SignalError: the client cannot be told this in the shapes it understands.
-        """
 
-    def close(self, code: int, reason: str) -> None:
-        """End the connection with a close code and a reason (RFC 6455, section 7.4)."""
+class Owner(Protocol):
+    """Who has a place in a room. `member`: the place; None as soon as it is given up."""
+
+    member: "Member | None"
 
 
 class Member:
     """A client in a room.
 
     Attributes:
+        owner: whose place it is.
+        expires_at: until when its token lets it stay, in seconds since 1970; None: it needs none.
+        mailbox: what stands between it and the connection, if the place can be taken up on another.
         label: the id as it stands in log lines.
         last_partner: the id of the peer it last heard from or talked to, or None.
         backlog: what it said, to nobody in particular, while nobody was there.
@@ -43,14 +53,22 @@ class Member:
         "client",
         "client_id",
         "client_type",
+        "expires_at",
         "handed_over",
         "label",
         "last_partner",
+        "mailbox",
+        "owner",
         "room",
     )
 
-    def __init__(self, client: Client, room: "Room", client_id: str, client_type: str) -> None:
+    def __init__(
+        self, owner: Owner, client: Client, room: "Room", client_id: str, client_type: str
+    ) -> None:
+        self.owner = owner
         self.client = client
+        self.expires_at: float | None = None
+        self.mailbox: Mailbox | None = None
         self.room = room
         self.client_id = client_id
         self.client_type = client_type
@@ -89,10 +107,28 @@ class Room:
 class Registry:
     """All rooms of the server. A room exists while it has a member."""
 
-    def __init__(self, rng: random.Random | None = None) -> None:
-        """`rng`: where made-up ids come from; the operating system's by default."""
+    def __init__(
+        self,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        duplicate_id: DuplicateId = DuplicateId.PROBE,
+        rng: random.Random | None = None,
+    ) -> None:
+        """
+        Args:
+            limits: how many may be in a room, and how long a place is kept.
+            duplicate_id: what becomes of two claims to one id.
+            rng: where made-up ids and tokens come from; the operating system's by default.
+        """
         self.rooms: dict[str, Room] = {}
+        self.limits = limits
+        self.duplicate_id = duplicate_id
+        self._resumable: dict[str, Member] = {}
         self._rng = rng or random.SystemRandom()
+
+    def holder(self, room_id: str, client_id: str) -> Member | None:
+        """Return who has that id in that room, if anybody has."""
+        room = self.rooms.get(room_id)
+        return room.members.get(client_id) if room is not None else None
 
     def unused_id(self, room_id: str, client_type: str) -> str:
         """Make up a readable id that nobody in the room has, such as `android-7f3a`."""
@@ -108,37 +144,83 @@ class Registry:
 
     def join(
         self,
+        owner: Owner,
         client: Client,
         room_id: str,
         client_id: str,
         client_type: str,
-        leaving: Member | None = None,
     ) -> Member:
         """Put a client into a room, in one step with giving up the place it had before.
 
-        Args:
-            leaving: the client's membership until now, or None. It ends only if the new one begins.
-
         Raises:
-            IdTaken: another client of the room has the id; nothing has changed then.
+            IdTaken, RoomFull: it cannot have the place; nothing has changed then.
         """
         room = self.rooms.get(room_id)
-        if room is not None and client_id in room.members:
-            # The one place that decides what becomes of two claims to one id: the first keeps it.
-            raise IdTaken(client_id, room_id)
-        if room is None:
+        leaving = owner.member
+        if room is not None:
+            if client_id in room.members:
+                raise IdTaken(client_id, room_id)
+            others = len(room.members) - (leaving is not None and leaving.room is room)
+            if 0 < self.limits.max_room_size <= others:
+                raise RoomFull(room_id, others)
+        else:
             room = self.rooms[room_id] = Room(room_id)
             log.info("Room opened: %s", room.label)
-        member = room.members[client_id] = Member(client, room, client_id, client_type)
+        member = room.members[client_id] = Member(owner, client, room, client_id, client_type)
         if leaving is not None:
             member.backlog = leaving.backlog
             self.leave(leaving)
+        owner.member = member
         return member
 
     def leave(self, member: Member) -> None:
         """Take a member out of its room, and the room away with its last member."""
         room = member.room
         del room.members[member.client_id]
+        member.owner.member = None
+        self.forget(member)
         if not room.members:
             del self.rooms[room.room_id]
             log.info("Room closed: %s", room.label)
+
+    def remember(self, member: Member) -> str:
+        """Let a member's place be kept when its connection breaks; return the token for it."""
+        self.forget(member)
+        token = self._new_token()
+        self._resumable[token] = member
+        member.client = member.mailbox = Mailbox(member.client, member.client_id, token)
+        return token
+
+    def forget(self, member: Member) -> None:
+        """Let a member's place be lost with its connection, if it was not so."""
+        if member.mailbox is not None:
+            del self._resumable[member.mailbox.token]
+            member.client = member.mailbox.client
+            member.mailbox = None
+
+    def resume(
+        self, owner: Owner, client: Client, token: str, received: int | None
+    ) -> tuple[Member, Client, list[ServerMessage]]:
+        """Give a place to the connection that shows its token, which works no more after that.
+
+        Args:
+            owner: who has the place from now on.
+            received: see Mailbox.reconnect.
+
+        Returns:
+            The place, the connection that had it before, and what was missed.
+
+        Raises:
+            ResumeExpired, InvalidMessage: it cannot go on there; nothing has changed.
+        """
+        member = self._resumable.get(token)
+        if member is None or member.mailbox is None:
+            raise ResumeExpired
+        next_token = self._new_token()
+        before, missed = member.mailbox.reconnect(client, next_token, received)
+        self._resumable[next_token] = self._resumable.pop(token)
+        member.owner.member, member.owner, owner.member = None, owner, member
+        return member, before, missed
+
+    def _new_token(self) -> str:
+        return f"{self._rng.getrandbits(192):048x}"

@@ -5,14 +5,9 @@ A session knows messages and rooms, not the bytes, the dialect or the network th
 
 import logging
 
-from twisted_signal.backlog import Backlog
-from twisted_signal.errors import (
-    NobodyThere,
-    NotRegistered,
-    SignalError,
-    TargetUnclear,
-    TooManyWaiting,
-)
+from twisted_signal.backlog import Queue
+from twisted_signal.connection import Client
+from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
     Answer,
     Arrival,
@@ -20,30 +15,57 @@ from twisted_signal.messages import (
     ClientReport,
     Error,
     IceCandidate,
+    Leave,
+    ListPeers,
+    Message,
     Offer,
+    PeerDescription,
     PeerJoined,
     PeerLeft,
+    Peers,
+    Ping,
+    Pong,
     Register,
     Registered,
-    Relay,
+    Resume,
+    Resumed,
+    ServerMessage,
+    Token,
+    payload_size,
 )
-from twisted_signal.registry import Client, Member, Registry, Room
+from twisted_signal.registry import DuplicateId, Member, Registry
+from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
 from twisted_signal.text import quoted, without_sdp
 
 log = logging.getLogger(__name__)
 
+REPLACED = 4409
+"""The close code for a connection whose place another one has taken."""
+
+
+class Claim:
+    """A `register` for an id that another connection has, while that one is asked if it is alive.
+
+    What the client says meanwhile waits for the answer.
+    """
+
+    __slots__ = ("client_id", "held", "message")
+
+    def __init__(self, message: Register, client_id: str) -> None:
+        self.message = message
+        self.client_id = client_id
+        self.held: Queue[ClientMessage] = Queue(64, 256 * 1024)
+
 
 class Session:
-    """What one client may say and what comes of it.
-
-    Registered or not is the only state there is.
+    """What one client may say and what comes of it. Implements `registry.Owner`.
 
     Attributes:
         member: its place in a room, or None.
         label: what log lines call the client: its address, and its id once it had one.
     """
 
-    __slots__ = ("_client", "_registry", "label", "member")
+    __slots__ = ("_claim", "_client", "_registry", "label", "member")
 
     def __init__(self, client: Client, registry: Registry, address: str) -> None:
         """
@@ -56,33 +78,75 @@ class Session:
         self._registry = registry
         self.label = address
         self.member: Member | None = None
+        self._claim: Claim | None = None
 
-    def handle(self, message: ClientMessage) -> None:
+    @property
+    def is_entering(self) -> bool:
+        """Whether it is being decided if the client gets its place."""
+        return self._claim is not None
+
+    def handle(self, message: ClientMessage, now_ns: int) -> None:  # noqa: C901 - a case a message
         """Do what a message asks for.
+
+        Args:
+            now_ns: when it came, in nanoseconds since 1970.
 
         Raises:
             SignalError: it is refused, and nothing has changed; give the error to `refuse`.
         """
+        member = self.member
         match message:
-            case IceCandidate() | Offer() | Answer():  # the frequent ones first
-                self._relay(message)
+            case IceCandidate() | Offer() | Answer() if member is not None:  # the frequent ones
+                relay(message, member)
             case Register():
                 self._register(message)
-            case ClientReport():  # pragma: no branch - the union ends here, mypy holds that
+            case Resume():
+                self._resume(message)
+            case Ping():
+                self._tell(Pong(now_ns // 1_000_000))
+            case Token():
+                pass
+            case ClientReport():
                 log.warning("Reported by %s: %s", self.label, quoted(without_sdp(message.message)))
+            case _ if member is None:
+                self._hold(message)
+            case Message():
+                send(message, member)
+            case ListPeers():
+                self._list_peers(member)
+            case Leave():  # pragma: no branch - the union ends here
+                self._leave(member)
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
         log.warning("Refused a message from %s: %s: %s", self.label, error.code, error)
-        self._client.deliver(Error(error.code, str(error), error.target_id))
+        self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
     def end(self) -> None:
-        """The connection is over: leave the room. Once is enough, more does no harm."""
+        """The client is gone for good: leave the room. Once is enough, more does no harm."""
+        self._claim = None
         if self.member is not None:
-            member, self.member = self.member, None
-            log.info("Client left: %s, room %s", member.label, member.room.label)
-            self._registry.leave(member)
-            self._tell_others(member.room, PeerLeft(member.client_id))
+            self._leave(self.member)
+
+    def lose(self) -> bool:
+        """The connection has broken. Returns whether the place is kept, until `end`."""
+        member = self.member
+        if member is None or member.mailbox is None:
+            self.end()
+            return False
+        self._claim = None
+        if member.mailbox.is_connected:
+            member.mailbox.disconnect()
+            log.info(
+                "Connection lost: %s, room %s keeps its place", member.label, member.room.label
+            )
+        return True
+
+    def _tell(self, message: ServerMessage) -> None:
+        client = self._client if self.member is None else self.member.client
+        client.deliver(message)
+
+    # Coming
 
     def _register(self, message: Register) -> None:
         before = self.member
@@ -92,19 +156,32 @@ class Session:
             and message.client_id in (None, before.client_id)
         ):
             before.client_type = message.client_type
-            self._confirm(before)
-            self._hand_over_again(before, before)
+            self._confirm(before, resume=message.resume)
+            hand_over_again(before, before)
             return
+        client_id = message.client_id
+        if client_id is None:
+            client_id = self._registry.unused_id(message.room_id, message.client_type)
+        holder = self._registry.holder(message.room_id, client_id)
+        if holder is None:
+            self._enter(message, client_id)
+            return
+        match self._registry.duplicate_id:
+            case DuplicateId.REJECT:
+                raise IdTaken(client_id, message.room_id)
+            case DuplicateId.REPLACE:
+                self._take_over(holder)
+                self._enter(message, client_id)
+            case DuplicateId.PROBE:  # pragma: no branch - the enum ends here
+                self._ask(holder, message)
+
+    def _enter(self, message: Register, client_id: str) -> None:
+        before = self.member
         member = self._registry.join(
-            self._client,
-            message.room_id,
-            message.client_id or self._registry.unused_id(message.room_id, message.client_type),
-            message.client_type,
-            leaving=before,
+            self, self._client, message.room_id, client_id, message.client_type
         )
         if isinstance(message, Arrival):
             member.handed_over = []
-        self.member = member
         self.label = member.label
         log.info(
             "Client registered: %s (%s) in room %s",
@@ -112,124 +189,107 @@ class Session:
             quoted(member.client_type),
             member.room.label,
         )
-        self._confirm(member)
+        self._confirm(member, resume=message.resume)
         if before is not None:
             log.info("Client left: %s, room %s", before.label, before.room.label)
-            self._tell_others(before.room, PeerLeft(before.client_id))
-        self._tell_others(member.room, PeerJoined(member.client_id, member.client_type))
-        for peer in [peer for peer in member.peers() if peer.backlog is not None]:
-            self._hand_over(peer, member)
-        self._hand_over_own_backlog(member)
+            tell_room(before.room, PeerLeft(before.client_id), member)
+        tell_room(member.room, PeerJoined(member.client_id, member.client_type), member)
+        hand_over_what_waits(member)
         if before is not None:
-            self._hand_over_again(before, member)
+            hand_over_again(before, member)
 
-    def _confirm(self, member: Member) -> None:
+    def _confirm(self, member: Member, *, resume: bool) -> None:
         peers = [peer.client_id for peer in member.peers()]
-        self._client.deliver(Registered(member.client_id, member.room.room_id, peers))
-
-    def _tell_others(self, room: Room, message: PeerJoined | PeerLeft) -> None:
-        # A copy: what a delivery sets off must not change the room that is walked through.
-        for member in list(room.members.values()):
-            if member.client is not self._client:
-                member.client.deliver(message)
-
-    def _relay(self, message: Relay) -> None:
-        member = self.member
-        if member is None:
-            raise NotRegistered(message.target_id)
-        member.handed_over = None
-        if message.target_id is not None:
-            self._pass_on(message, member, member.peer(message.target_id))
-            return
-        target = self._likely_target(member)
-        if target is not None:
-            self._pass_on(message, member, target)
-        elif isinstance(message, Answer) or _is_late(message, member):
-            raise NobodyThere(member.room.room_id)
-        else:
-            self._keep(message, member)
-
-    def _pass_on(self, message: Relay, sender: Member, target: Member) -> None:
-        try:
-            target.client.deliver(message.relayed(sender.client_id))
-        except SignalError as error:
-            error.target_id = message.target_id
-            raise
-        sender.last_partner = target.client_id
-        target.last_partner = sender.client_id
-        if log.isEnabledFor(message.log_level):  # for candidates, most of all, it is not
-            log.log(
-                message.log_level,
-                "Relayed %s from %s to %s",
-                message.kind,
-                sender.label,
-                target.label,
+        registered = Registered(member.client_id, member.room.room_id, peers)
+        window = self._registry.limits.resume_window
+        if resume and window:
+            token = self._registry.remember(member)
+            registered = Registered(
+                member.client_id, member.room.room_id, peers, token, window * 1000
             )
+        else:
+            self._registry.forget(member)
+        self._client.admit(member.expires_at)
+        self._client.deliver(registered)
 
-    def _likely_target(self, member: Member) -> Member | None:
-        """Return whom a message without a target is for, or None where nobody is there.
-
-        Raises:
-            TargetUnclear: several peers could be meant.
-        """
-        peers = list(member.peers())
-        if len(peers) <= 1:
-            return peers[0] if peers else None
-        partner = [peer for peer in peers if peer.client_id == member.last_partner]
-        others = [peer for peer in peers if peer.client_type != member.client_type]
-        for choice in (partner, others):
-            if len(choice) == 1:
-                return choice[0]
-        raise TargetUnclear(member.room.room_id, [peer.client_id for peer in others or peers])
-
-    def _keep(self, message: Offer | IceCandidate, member: Member) -> None:
-        if member.backlog is None:
-            member.backlog = Backlog()
-        if not member.backlog.add(message):
-            raise TooManyWaiting(member.room.room_id, member.backlog.limit)
-        log.log(
-            message.log_level,
-            "Kept %s from %s: nobody else is in room %s yet",
-            message.kind,
+    def _resume(self, message: Resume) -> None:
+        if self.member is not None:
+            raise InvalidMessage("`resume`", "is for a new connection, before anything else")
+        member, before, missed = self._registry.resume(
+            self, self._client, message.resume_token, message.received
+        )
+        self._claim = None
+        self.label = member.label
+        log.info(
+            "Client resumed: %s in room %s, with %d messages that it missed",
             member.label,
             member.room.label,
+            len(missed),
         )
+        before.close(REPLACED, "You have resumed on another connection")
+        assert member.mailbox is not None
+        peers = [peer.client_id for peer in member.peers()]
+        self._client.deliver(Resumed(member.room.room_id, peers, member.mailbox.token))
+        self._client.admit(member.expires_at)
+        for each in missed:
+            member.client.deliver(each)
 
-    def _hand_over(self, sender: Member, target: Member) -> None:
-        assert sender.backlog is not None
-        waiting, sender.backlog = sender.backlog.take(), None
-        for message in waiting:
-            self._pass_on(message, sender, target)
-            if target.handed_over is not None:
-                target.handed_over.append((sender, message))
+    # An id that another connection has
 
-    def _hand_over_again(self, before: Member, member: Member) -> None:
-        """Say again what was said to a client before it registered itself.
+    def _ask(self, holder: Member, message: Register) -> None:
+        """Find out whether the holder of an id is alive."""
+        claim = self._claim
+        if claim is not None and (claim.message.room_id, claim.client_id) == (
+            message.room_id,
+            holder.client_id,
+        ):
+            return  # it is being found out
+        log.info(
+            "%s wants to be %s in room %s: asking whether that one is alive",
+            self.label,
+            holder.label,
+            holder.room.label,
+        )
+        self._claim = claim = Claim(message, holder.client_id)
+        holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, alive=alive))
 
-        The server took it for the app, so it was told in a dialect that it does not speak.
-        """
-        if before.handed_over is not None:
-            handed_over, before.handed_over = before.handed_over, None
-            for sender, message in handed_over:
-                if member.room.members.get(sender.client_id) is sender:
-                    self._pass_on(message, sender, member)
-
-    def _hand_over_own_backlog(self, member: Member) -> None:
-        """Give what waits to whoever is in the room that its sender just moved to."""
-        if member.backlog is None:
-            return
+    def _answered(self, claim: Claim, holder: Member, *, alive: bool) -> None:
+        if self._claim is not claim:
+            return  # the client is gone, or wants something else by now
+        self._claim = None
         try:
-            target = self._likely_target(member)
-        except TargetUnclear:
-            return  # it waits on: the next peer that arrives gets it
-        if target is not None:
-            self._hand_over(member, target)
+            if alive:
+                raise IdTaken(claim.client_id, claim.message.room_id)
+            if holder.owner.member is holder:
+                self._take_over(holder)
+            self._enter(claim.message, claim.client_id)
+        except SignalError as error:
+            self.refuse(error)
+        for message in claim.held.take():
+            try:
+                self.handle(message, 0)  # none of them asks for the time
+            except SignalError as error:
+                self.refuse(error)
 
+    def _hold(self, message: ClientMessage) -> None:
+        """Let a message wait until the client has its place, if it is about to get one."""
+        if self._claim is None or not self._claim.held.add(message, payload_size(message)):
+            raise NotRegistered(getattr(message, "target_id", None))
 
-def _is_late(message: Offer | IceCandidate, member: Member) -> bool:
-    """Tell whether a candidate belongs to a call that is over: its peer has left the room."""
-    return (
-        isinstance(message, IceCandidate)
-        and member.backlog is None
-        and member.last_partner is not None
-    )
+    def _take_over(self, holder: Member) -> None:
+        """Put another connection out of its place."""
+        log.info("Client replaced: %s, room %s", holder.label, holder.room.label)
+        self._registry.leave(holder)
+        tell_room(holder.room, PeerLeft(holder.client_id), holder)
+        holder.client.close(REPLACED, "Another connection has taken your client_id")
+
+    # Staying, and going
+
+    def _list_peers(self, member: Member) -> None:
+        peers = [PeerDescription(peer.client_id, peer.client_type) for peer in member.peers()]
+        self._tell(Peers(member.room.room_id, peers))
+
+    def _leave(self, member: Member) -> None:
+        log.info("Client left: %s, room %s", member.label, member.room.label)
+        self._registry.leave(member)
+        tell_room(member.room, PeerLeft(member.client_id), member)

@@ -14,6 +14,7 @@ from twisted_signal import __version__, logs
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, tcp_listener
 from twisted_signal.outbox import Outbox
+from twisted_signal.registry import DuplicateId, Registry
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
 from twisted_signal.websocket import SignalFactory
@@ -48,6 +49,12 @@ class Options(usage.Options):
         ["host", None, None, f"Address to listen at, IPv4 or IPv6. [default: {DEFAULT_HOST}]"],
         ["port", "p", None, f"Port to listen at; 0 takes a free one. [default: {DEFAULT_PORT}]"],
         ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
+        [
+            "duplicate-id",
+            None,
+            DuplicateId.PROBE.value,
+            f"What becomes of a claim to an id that is taken: {', '.join(DuplicateId)}.",
+        ],
         *_limit_options(),
     ]
 
@@ -100,6 +107,11 @@ class Options(usage.Options):
                 f"--log-level must be one of {', '.join(logs.LEVELS)},"
                 f" not {quoted(self['log-level'])}"
             )
+        if self["duplicate-id"] not in list(DuplicateId):
+            raise usage.UsageError(
+                f"--duplicate-id must be one of {', '.join(DuplicateId)},"
+                f" not {quoted(self['duplicate-id'])}"
+            )
         self.listeners = self._find_listeners()
         runner = getattr(self, "parent", None)
         if runner is not None:
@@ -131,7 +143,12 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
-    factory = SignalFactory(reactor, limits=options.limits, outbox=options.outbox)
+    factory = SignalFactory(
+        reactor,
+        Registry(options.limits, DuplicateId(options["duplicate-id"])),
+        limits=options.limits,
+        outbox=options.outbox,
+    )
     return SignalService(reactor, factory, options.listeners)
 
 

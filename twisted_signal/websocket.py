@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
+EXPIRY_GRACE = 60
+"""Seconds that a client may stay when its token has expired: time to get a fresh one."""
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame to the end of the TCP connection."""
 
@@ -42,12 +44,24 @@ NORMAL = 1000
 GOING_AWAY = 1001
 UNSUPPORTED_DATA = 1003
 INTERNAL_ERROR = 1011
+# Of our own (docs/protocol.md lists them).
+REGISTER_TIMEOUT = 4408
+
+
+class Inquiry:
+    """The question whether a client is alive, until something comes from it or time is up."""
+
+    def __init__(self, heard: int, timer: IDelayedCall) -> None:
+        """`heard`: the tick (see `keepalive`) in which something came last before it was asked."""
+        self.heard = heard
+        self.timer = timer
+        self.askers: list[Callable[[bool], None]] = []
 
 
 class SignalProtocol(Channel):
-    """One client's connection. Implements `registry.Client`."""
+    """One client's connection. Implements `connection.Client`."""
 
-    __slots__ = ("_conversation", "_session", "_silence")
+    __slots__ = ("_conversation", "_expiry", "_inquiry", "_session", "_silence")
 
     factory: "SignalFactory"
 
@@ -56,6 +70,8 @@ class SignalProtocol(Channel):
         super().__init__()
         self._session: Session | None = None
         self._silence: IDelayedCall | None = None
+        self._expiry: IDelayedCall | None = None
+        self._inquiry: Inquiry | None = None
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -70,7 +86,11 @@ class SignalProtocol(Channel):
 
     def onOpen(self) -> None:
         """The WebSocket is open."""
-        self.factory.watch(self)
+        register_timeout = self.factory.limits.register_timeout
+        if register_timeout:
+            self.factory.expect(self, register_timeout)
+        else:
+            self.factory.watch(self)
         log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         self._session = session = Session(self, self.factory.registry, self.address)
         self._arrive(session, self._conversation.opened)
@@ -90,38 +110,52 @@ class SignalProtocol(Channel):
             self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
         try:
+            now_ns = self.factory.now_ns()
             arrival, message = self._conversation.decode(
-                payload, self.factory.now_ns(), session.member is not None
+                payload, now_ns, session.member is not None
             )
             if arrival is not None:
-                session.handle(arrival)
-            session.handle(message)
+                session.handle(arrival, now_ns)
+            session.handle(message, now_ns)
         except Exception as error:
             self._failed(session, error)
+
+    def onPong(self, payload: bytes) -> None:
+        """A ping was answered."""
+        session = self._session
+        if session is not None and session.member is not None:
+            mailbox = session.member.mailbox
+            if mailbox is not None:
+                mailbox.arrived(payload)
+        self._answer_inquiry(alive=True)
 
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
         """The closing handshake begins, from either side: give up the place in the room at once.
 
-        A client that never answers, or never ends its TCP connection, would keep it otherwise.
+        A client that never answers, or never ends its TCP connection, would keep it otherwise. One
+        that may resume keeps it, unless it is done (1000, or no code) or was put out from here.
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
         if code not in (None, NORMAL, GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
             log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
-        self._session.end()
-        self._end_silence()
+        if isReply and self.remoteCloseCode not in (None, NORMAL):
+            self._lose(self._session)
+        else:
+            self._session.end()
+        self._end_timers()
         self.factory.expect(self, CLOSE_TIMEOUT)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The connection is gone, for whatever reason."""
-        self._end_silence()
+        self._end_timers()
         if self._session is None:
             log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
             return
-        self._session.end()
+        self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
         log.info(
@@ -136,15 +170,35 @@ class SignalProtocol(Channel):
         super().connectionLost(reason)
         self.factory.disconnected(self)
 
+    def probe(self) -> None:
+        """Ping the client. See `keepalive.Watched`."""
+        member = self._session.member if self._session is not None else None
+        if member is not None and member.mailbox is not None:
+            self.sendPing(member.mailbox.mark())
+        else:
+            self.sendPing()
+
     def expire(self) -> None:
-        """The opening handshake, or the closing one, has not come to its end in time."""
+        """The opening handshake, the registration or the closing handshake took too long."""
+        if self.state == OPEN:
+            self._expire_registration()
+            return
         if self.state == CONNECTING:
             seconds = self.factory.limits.handshake_timeout
             log.info("No WebSocket handshake from %s in %d s", self.address, seconds)
         super().expire()
 
+    def _expire_registration(self) -> None:
+        session = self._session
+        assert session is not None, "it is made when the WebSocket opens"
+        if session.is_entering:
+            self.factory.expect(self, self.factory.limits.probe_timeout)
+        else:
+            seconds = self.factory.limits.register_timeout
+            self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+
     def deliver(self, message: ServerMessage) -> None:
-        """See `registry.Client`."""
+        """See `connection.Client`."""
         if self.state != OPEN:
             return
         payload = self._conversation.encode(message)
@@ -158,19 +212,68 @@ class SignalProtocol(Channel):
             self.sendData(frame(TEXT, payload))
 
     def close(self, code: int, reason: str) -> None:
-        """See `registry.Client`."""
+        """See `connection.Client`."""
         if self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
         elif self.state == CONNECTING:
             self.transport.abortConnection()
 
+    def ask_if_alive(self, answered: Callable[[bool], None]) -> None:
+        """See `connection.Client`."""
+        if self._inquiry is None:
+            timer = self.factory.reactor.callLater(
+                self.factory.limits.probe_timeout, self._end_inquiry
+            )
+            self._inquiry = Inquiry(self.heard, timer)
+            if self.state == OPEN:
+                self.probe()
+        self._inquiry.askers.append(answered)
+
+    def admit(self, expires_at: float | None) -> None:
+        """See `connection.Client`."""
+        if self.state != OPEN:
+            return
+        if self.is_expected:
+            self.factory.watch(self)
+        self._end_expiry()
+        if expires_at is None:
+            return
+        left = expires_at + EXPIRY_GRACE - self.factory.now_ns() / 1e9
+        self._expiry = self.factory.reactor.callLater(max(left, 0), self._token_expired)
+
+    def _token_expired(self) -> None:
+        self.close(4401, "Your token has expired")
+
+    def _end_inquiry(self) -> None:
+        """The time is up in which something should have come."""
+        assert self._inquiry is not None, "its timer ends with it"
+        self._answer_inquiry(alive=self.state == OPEN and self.heard != self._inquiry.heard)
+
+    def _answer_inquiry(self, *, alive: bool) -> None:
+        inquiry, self._inquiry = self._inquiry, None
+        if inquiry is None:
+            return
+        if inquiry.timer.active():
+            inquiry.timer.cancel()
+        with self.factory.outbox:
+            for answered in inquiry.askers:
+                answered(alive)
+
+    def _lose(self, session: Session) -> None:
+        """The connection is no more of use: keep the place for a while, or give it up."""
+        if session.lose():
+            window = self.factory.limits.resume_window
+            self.factory.reactor.callLater(window, session.end)
+        else:
+            self._answer_inquiry(alive=False)
+
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
         try:
             message = arrival()
             if message is not None:
-                session.handle(message)
+                session.handle(message, self.factory.now_ns())
         except Exception as error:
             self._failed(session, error)
 
@@ -182,6 +285,15 @@ class SignalProtocol(Channel):
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         log.error("A message from %s could not be handled", session.label, exc_info=error)
         self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+
+    def _end_timers(self) -> None:
+        self._end_silence()
+        self._end_expiry()
+
+    def _end_expiry(self) -> None:
+        if self._expiry is not None and self._expiry.active():
+            self._expiry.cancel()
+        self._expiry = None
 
     def _end_silence(self) -> None:
         if self._silence is not None and self._silence.active():
@@ -218,7 +330,7 @@ class SignalFactory(ChannelFactory):
             outbox=outbox or Outbox(),
             limits=limits,
         )
-        self.registry = registry or Registry()
+        self.registry = registry or Registry(limits)
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()
         self._all_gone: Deferred[None] | None = None

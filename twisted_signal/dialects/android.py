@@ -30,12 +30,11 @@ from twisted_signal.messages import (
     IceCandidate,
     Name,
     Offer,
-    PeerJoined,
-    PeerLeft,
     Register,
     Registered,
     RelayedAnswer,
     RelayedIceCandidate,
+    RelayedMessage,
     RelayedOffer,
     ServerMessage,
 )
@@ -181,8 +180,10 @@ class AndroidDialect:
                 return _encoder.encode(FlatError(text))
             case Registered():
                 return self._answer_connect()
-            case PeerJoined() | PeerLeft():  # pragma: no branch - the union ends here
-                return None
+            case RelayedMessage():
+                raise InvalidMessage("`target_id`", "is the phone app, which knows no such message")
+            case _:
+                return None  # the app has no word for it
 
     def _names(self) -> Names:
         try:

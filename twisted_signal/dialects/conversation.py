@@ -10,7 +10,13 @@ from typing import Final
 
 from twisted_signal.dialects import android
 from twisted_signal.dialects.android import AndroidDialect
-from twisted_signal.dialects.base import Dialect, OpeningRequest, as_text, read_head
+from twisted_signal.dialects.base import (
+    Dialect,
+    OpeningRequest,
+    as_text,
+    check_nesting,
+    read_head,
+)
 from twisted_signal.dialects.readme import ReadmeDialect
 from twisted_signal.messages import Arrival, ClientMessage, Register, ServerMessage
 
@@ -66,6 +72,7 @@ class Conversation:
         Raises:
             SignalError: it is no message.
         """
+        check_nesting(data)
         if not self._decided:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)

@@ -4,12 +4,27 @@ import msgspec
 
 from twisted_signal.dialects.base import decode_json, type_names
 from twisted_signal.errors import InvalidMessage
-from twisted_signal.messages import ClientMessage, Register, Relay, ServerMessage
+from twisted_signal.messages import (
+    Answer,
+    ClientMessage,
+    IceCandidate,
+    Leave,
+    ListPeers,
+    Message,
+    Offer,
+    Ping,
+    Register,
+    Relay,
+    Resume,
+    ServerMessage,
+    Token,
+)
 
-ReadmeMessage = Register | Relay
+ReadmeMessage = Register | Relay | Message | Resume | Leave | ListPeers | Ping | Token
 
 _decoder: msgspec.json.Decoder[ReadmeMessage] = msgspec.json.Decoder(ReadmeMessage)
 _encoder = msgspec.json.Encoder()
+_RELAYS = (IceCandidate, Offer, Answer)
 _TYPES = type_names(ReadmeMessage)
 
 
@@ -30,10 +45,10 @@ class ReadmeDialect:
         except Exception:  # once more, to say what is wrong with it
             message = decode_json(_decoder, data, _TYPES)
         # Other dialects leave these to the server; in this one the client must say them.
-        if not isinstance(message, Register):
+        if isinstance(message, _RELAYS):
             if message.target_id is None:
                 raise InvalidMessage("`target_id`", "is missing: name the peer that this is for")
-        elif message.client_id is None:
+        elif isinstance(message, Register) and message.client_id is None:
             raise InvalidMessage("`client_id`", "is missing: choose an id for this client")
         return message
 

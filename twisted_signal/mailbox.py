@@ -1,0 +1,131 @@
+"""What is sent to a client that may resume: kept until it has got it, on whichever connection.
+
+What a connection took when it broke may be lost, and nobody but the client knows how much of it.
+So what was sent last is kept, and a client that counts what it gets can say where to go on (the
+idea is that of XEP-0198). Each answered ping tells how much arrived, and frees it.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted_signal.backlog import Queue
+from twisted_signal.connection import Client
+from twisted_signal.errors import InvalidMessage, PeerUnreachable, ResumeExpired
+from twisted_signal.messages import ServerMessage, payload_size
+
+MAX_MESSAGES = 256
+"""How many messages wait for a client whose connection has broken."""
+MAX_SIZE = 512 * 1024
+"""How many bytes of them."""
+
+
+class Mailbox:
+    """Stands between a place in a room and the connection. Implements `connection.Client`.
+
+    Attributes:
+        token: with it the place can be taken up on another connection.
+        client: the connection, which may have broken.
+        is_connected: whether there is a connection. Else what comes waits.
+    """
+
+    __slots__ = (
+        "_client_id",
+        "_delivered",
+        "_kept",
+        "_kept_size",
+        "_waiting",
+        "client",
+        "is_connected",
+        "token",
+    )
+
+    def __init__(self, client: Client, client_id: str, token: str) -> None:
+        """`client`: the connection. `client_id`: its id in the room."""
+        self.token = token
+        self._client_id = client_id
+        self._waiting: Queue[ServerMessage] = Queue(MAX_MESSAGES, MAX_SIZE)
+        self._connect(client)
+
+    def _connect(self, client: Client) -> None:
+        self.client = client
+        self.is_connected = True
+        self._delivered = 0
+        self._kept: deque[ServerMessage] = deque()
+        self._kept_size = 0
+
+    def disconnect(self) -> None:
+        """The connection has broken."""
+        self.is_connected = False
+
+    def reconnect(
+        self, client: Client, token: str, received: int | None
+    ) -> tuple[Client, list[ServerMessage]]:
+        """Go on with another connection, for which the counting begins anew.
+
+        Args:
+            token: the next one.
+            received: how many messages the client got by the one before; None: all that it took.
+
+        Returns:
+            The connection before, and what the client has not got, in order.
+
+        Raises:
+            InvalidMessage: it counts more than were sent; nothing has changed.
+            ResumeExpired: not all that it missed is kept any more; likewise.
+        """
+        lost = 0 if received is None else self._delivered - received
+        if lost < 0:
+            raise InvalidMessage("`received`", f"is more than the {self._delivered} that were sent")
+        if lost > len(self._kept):
+            raise ResumeExpired
+        missed = [*list(self._kept)[len(self._kept) - lost :], *self._waiting.take()]
+        before = self.client
+        self.token = token
+        self._connect(client)
+        return before, missed
+
+    def mark(self) -> bytes:
+        """Return what a ping should carry, for `arrived` to be told when it is answered."""
+        return b"%d" % self._delivered
+
+    def arrived(self, mark: bytes) -> None:
+        """A ping was answered: whatever was sent before it has arrived."""
+        if mark.isdigit() and len(mark) < 20:
+            while self._kept and self._delivered - len(self._kept) < int(mark):
+                self._forget_oldest()
+
+    def deliver(self, message: ServerMessage) -> None:
+        """See `connection.Client`.
+
+        Raises:
+            PeerUnreachable: there is no connection, and no more may wait.
+        """
+        if not self.is_connected:
+            # Of who comes and goes there is another account, when the client is back: the peers.
+            if not self._waiting.add(message, payload_size(message)) and not message.for_all:
+                raise PeerUnreachable(self._client_id, self._waiting.limit)
+            return
+        self.client.deliver(message)
+        self._delivered += 1
+        self._kept.append(message)
+        self._kept_size += payload_size(message)
+        while len(self._kept) > MAX_MESSAGES or self._kept_size > MAX_SIZE:
+            self._forget_oldest()
+
+    def close(self, code: int, reason: str) -> None:
+        """See `connection.Client`."""
+        self.client.close(code, reason)
+
+    def ask_if_alive(self, answered: Callable[[bool], None]) -> None:
+        """See `connection.Client`. A client that has come back by then is alive, too."""
+        asked = self.client
+        asked.ask_if_alive(
+            lambda alive: answered(alive or (self.is_connected and self.client is not asked))
+        )
+
+    def admit(self, expires_at: float | None) -> None:
+        """See `connection.Client`."""
+        self.client.admit(expires_at)
+
+    def _forget_oldest(self) -> None:
+        self._kept_size -= payload_size(self._kept.popleft())

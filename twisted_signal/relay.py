@@ -1,0 +1,154 @@
+"""What peers say to each other: whom it is for, and what becomes of it where nobody is there."""
+
+import logging
+
+from twisted_signal.backlog import Backlog
+from twisted_signal.errors import (
+    NobodyThere,
+    SignalError,
+    TargetUnclear,
+    TooManyWaiting,
+)
+from twisted_signal.messages import (
+    Answer,
+    IceCandidate,
+    Message,
+    Offer,
+    PeerJoined,
+    PeerLeft,
+    Relay,
+)
+from twisted_signal.registry import Member, Room
+
+log = logging.getLogger(__name__)
+
+
+def relay(message: Relay, sender: Member) -> None:
+    """Pass a message on to its target, or let it wait for one.
+
+    Raises:
+        SignalError: nobody can get it.
+    """
+    sender.handed_over = None
+    if message.target_id is not None:
+        _pass_on(message, sender, sender.peer(message.target_id))
+        return
+    target = _likely_target(sender)
+    if target is not None:
+        _pass_on(message, sender, target)
+    elif isinstance(message, Answer) or _is_late(message, sender):
+        raise NobodyThere(sender.room.room_id)
+    else:
+        _keep(message, sender)
+
+
+def send(message: Message, sender: Member) -> None:
+    """Pass an application's message on to its target, or to everybody else in the room.
+
+    Raises:
+        SignalError: the target cannot get it. Of a message for everybody nothing is said.
+    """
+    if message.target_id is not None:
+        _pass_on(message, sender, sender.peer(message.target_id))
+        return
+    for peer in list(sender.peers()):
+        try:
+            _pass_on(message, sender, peer)
+        except SignalError as error:
+            log.debug("No message from %s to %s: %s", sender.label, peer.label, error)
+
+
+def tell_room(room: Room, message: PeerJoined | PeerLeft, about: Member) -> None:
+    """Tell everybody else in a room who comes or goes."""
+    # A copy: what a delivery sets off must not change the room that is walked through.
+    for member in list(room.members.values()):
+        if member is not about:
+            member.client.deliver(message)
+
+
+def hand_over_what_waits(arrived: Member) -> None:
+    """Give somebody who came into a room what waits there, and those there what it said before."""
+    for peer in [peer for peer in arrived.peers() if peer.backlog is not None]:
+        _hand_over(peer, arrived)
+    if arrived.backlog is not None:
+        try:
+            target = _likely_target(arrived)
+        except TargetUnclear:
+            return  # it waits on: the next peer that arrives gets it
+        if target is not None:
+            _hand_over(arrived, target)
+
+
+def hand_over_again(before: Member, member: Member) -> None:
+    """Say again what was said to a client before it registered itself.
+
+    The server took it for the app, so it was told in a dialect that it does not speak.
+    """
+    if before.handed_over is not None:
+        handed_over, before.handed_over = before.handed_over, None
+        for sender, message in handed_over:
+            if member.room.members.get(sender.client_id) is sender:
+                _pass_on(message, sender, member)
+
+
+def _pass_on(message: Relay | Message, sender: Member, target: Member) -> None:
+    try:
+        target.client.deliver(message.relayed(sender.client_id))
+    except SignalError as error:
+        error.target_id = message.target_id
+        raise
+    sender.last_partner = target.client_id
+    target.last_partner = sender.client_id
+    if log.isEnabledFor(message.log_level):  # for candidates, most of all, it is not
+        log.log(
+            message.log_level, "Relayed %s from %s to %s", message.kind, sender.label, target.label
+        )
+
+
+def _likely_target(member: Member) -> Member | None:
+    """Return whom a message without a target is for, or None where nobody is there.
+
+    Raises:
+        TargetUnclear: several peers could be meant.
+    """
+    peers = list(member.peers())
+    if len(peers) <= 1:
+        return peers[0] if peers else None
+    partner = [peer for peer in peers if peer.client_id == member.last_partner]
+    others = [peer for peer in peers if peer.client_type != member.client_type]
+    for choice in (partner, others):
+        if len(choice) == 1:
+            return choice[0]
+    raise TargetUnclear(member.room.room_id, [peer.client_id for peer in others or peers])
+
+
+def _keep(message: Offer | IceCandidate, member: Member) -> None:
+    if member.backlog is None:
+        member.backlog = Backlog()
+    if not member.backlog.keep(message):
+        raise TooManyWaiting(member.room.room_id, member.backlog.limit)
+    log.log(
+        message.log_level,
+        "Kept %s from %s: nobody else is in room %s yet",
+        message.kind,
+        member.label,
+        member.room.label,
+    )
+
+
+def _hand_over(sender: Member, target: Member) -> None:
+    assert sender.backlog is not None
+    waiting, sender.backlog = sender.backlog.take(), None
+    for message in waiting:
+        _pass_on(message, sender, target)
+        if target.handed_over is not None:
+            target.handed_over.append((sender, message))
+
+
+def _is_late(message: Offer | IceCandidate, member: Member) -> bool:
+    """Tell whether a candidate belongs to a call that is over: its peer has left the room."""
+    return (
+        isinstance(message, IceCandidate)
+        and member.backlog is None
+        and member.last_partner is not None
+    )
