@@ -43,6 +43,12 @@ class PlainClient:
         else:
             answered(self.alive)
 
+    def answer(self, *, alive: bool) -> None:
+        """Answer all who still want to know."""
+        asked, self.asked = self.asked, []
+        for answered in asked:
+            answered(alive)
+
     def admit(self, expires_at: float | None) -> None:
         self.admitted = True
         self.expires_at = expires_at
@@ -95,6 +101,11 @@ def registered(
     newcomer.say(Register(client_id, room_id, client_type))
     newcomer.hear()
     return newcomer
+
+
+def flat(registry: Registry, client_id: str = "phone", client_type: str = "android") -> Party:
+    """Return a client that names no targets."""
+    return registered(registry, client_id, client_type=client_type)
 
 
 def raw(value: object) -> Raw:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 import pytest
 from plain import PlainClient
 
-from twisted_signal.errors import IdTaken, PeerNotFound
+from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.limits import Limits
 from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.registry import Member, Registry
 
@@ -131,6 +132,51 @@ def test_rooms_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) 
     registry.leave(join(registry, "a", "lab 1"))
 
     assert caplog.messages == ['Room opened: "lab 1"', 'Room closed: "lab 1"']
+
+
+def test_a_room_has_no_more_members_than_it_may() -> None:
+    registry = Registry(Limits(max_room_size=2))
+    first = join(registry, "a")
+    join(registry, "b")
+
+    with pytest.raises(RoomFull, match="lab is full: it has 2 clients"):
+        join(registry, "c")
+
+    assert ids(registry) == ["a", "b"]
+    join(registry, "c", "other")
+    join(registry, "c", leaving=first)
+    assert ids(registry) == ["b", "c"]
+
+
+def test_a_room_may_have_any_number_of_members() -> None:
+    registry = Registry(Limits(max_room_size=0))
+
+    for number in range(100):
+        join(registry, str(number))
+
+    assert len(ids(registry)) == 100
+
+
+def test_tokens_cannot_be_guessed_from_each_other() -> None:
+    registry = Registry()
+
+    tokens = {registry.remember(join(registry, str(number))) for number in range(50)}
+
+    assert len(tokens) == 50
+    assert all(len(token) == 48 for token in tokens)
+
+
+def test_a_member_that_is_gone_leaves_nothing_behind() -> None:
+    registry = Registry()
+    member = join(registry, "a")
+    token = registry.remember(member)
+
+    registry.leave(member)
+
+    with pytest.raises(ResumeExpired):
+        registry.resume(Holder(), PlainClient(), token, None)
+    assert member.owner.member is None
+    assert registry.holder("lab", "a") is None
 
 
 def test_a_made_up_id_is_readable() -> None:

@@ -1,33 +1,38 @@
 import pytest
-from plain import Party, party, plain, raw, registered
+from plain import NOW_NS, Party, flat, party, plain, raw, registered
 
 from twisted_signal.errors import NotRegistered
+from twisted_signal.limits import Limits
 from twisted_signal.messages import (
     Answer,
-    Arrival,
     ClientReport,
+    Error,
     IceCandidate,
+    Leave,
+    ListPeers,
+    Message,
     Offer,
+    PeerDescription,
     PeerJoined,
     PeerLeft,
+    Peers,
+    Ping,
+    Pong,
     Register,
     Registered,
-    Relay,
     RelayedAnswer,
     RelayedIceCandidate,
+    RelayedMessage,
     RelayedOffer,
+    Resume,
+    Resumed,
 )
-from twisted_signal.registry import Registry
+from twisted_signal.registry import DuplicateId, Registry
 
 
 @pytest.fixture
 def registry() -> Registry:
     return Registry()
-
-
-def flat(registry: Registry, client_id: str = "phone", client_type: str = "android") -> Party:
-    """A client that names no targets."""
-    return registered(registry, client_id, client_type=client_type)
 
 
 # Entering a room
@@ -176,7 +181,457 @@ def test_a_made_up_id_is_made_anew_in_another_room(registry: Registry) -> None:
     assert list(registry.rooms) == ["lab2"]
 
 
+# An id that is taken
+
+
+def claim(registry: Registry, alive: bool | None = None) -> tuple[Party, Party, Party]:
+    """Return a witness, the holder of `pc`, and who claims that id in its turn."""
+    witness, holder = registered(registry, "w"), registered(registry, "pc")
+    holder.client.alive = alive
+    claimant = party(registry)
+    claimant.say(Register("pc", client_type="new"))
+    witness.hear()
+    return witness, holder, claimant
+
+
+def test_a_claim_waits_for_the_holders_answer(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+
+    assert claimant.session.is_entering
+    assert len(holder.client.asked) == 1
+    assert witness.hear() == holder.hear() == claimant.hear() == []
+
+
+def test_a_holder_that_answers_keeps_its_id(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+
+    holder.client.answer(alive=True)
+
+    assert claimant.hear_error().code == "id_taken"
+    assert not claimant.session.is_entering
+    assert holder.client.closed is None
+    assert witness.hear() == []
+
+
+def test_a_holder_that_does_not_answer_gives_way(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+
+    holder.client.answer(alive=False)
+
+    assert witness.hear() == [PeerLeft("pc"), PeerJoined("pc", "new")]
+    assert claimant.hear() == [Registered("pc", "default", ["w"])]
+    assert holder.client.closed is not None
+    assert holder.client.closed[0] == 4409
+    assert holder.session.member is None
+    holder.session.end()
+    assert witness.hear() == []
+
+
+def test_a_holder_that_leaves_meanwhile_gives_way(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+    holder.session.end()
+    witness.hear()
+
+    holder.client.answer(alive=False)
+
+    assert claimant.hear() == [Registered("pc", "default", ["w"])]
+    assert holder.client.closed is None
+
+
+def test_what_a_claimant_says_meanwhile_waits_for_the_answer(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+    claimant.say(Offer(raw("v=0"), "w"))
+    claimant.say(Message(raw("hello")))
+    claimant.say(ListPeers())
+    assert witness.hear() == claimant.hear() == []
+
+    holder.client.answer(alive=False)
+
+    assert witness.hear()[2:] == [
+        RelayedOffer("pc", raw("v=0")),
+        RelayedMessage("pc", raw("hello")),
+    ]
+    assert claimant.hear()[1:] == [Peers("default", [PeerDescription("w", "unknown")])]
+
+
+def test_what_a_claimant_said_is_refused_with_its_claim(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+    claimant.say(Offer(raw("v=0"), "w"))
+
+    holder.client.answer(alive=True)
+
+    errors = [message for message in claimant.hear() if isinstance(message, Error)]
+    assert [error.code for error in errors] == ["id_taken", "not_registered"]
+    assert errors[1].target_id == "w"
+    assert witness.hear() == []
+
+
+def test_no_more_waits_for_an_answer_than_may(registry: Registry) -> None:
+    _, _, claimant = claim(registry)
+
+    for _ in range(65):
+        claimant.say(IceCandidate(raw(None), "w"))
+
+    assert claimant.hear_error().code == "not_registered"
+
+
+def test_a_claim_that_is_repeated_asks_once(registry: Registry) -> None:
+    _, holder, claimant = claim(registry)
+
+    claimant.say(Register("pc", client_type="new"))
+
+    assert len(holder.client.asked) == 1
+
+
+def test_a_claimant_may_ask_for_another_id_meanwhile(registry: Registry) -> None:
+    _, holder, claimant = claim(registry)
+
+    claimant.say(Register("pc2"))
+    holder.client.answer(alive=False)
+
+    assert claimant.hear() == [Registered("pc2", "default", ["w", "pc"])]
+    assert holder.client.closed is None
+
+
+def test_a_claim_ends_with_its_connection(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+
+    claimant.session.end()
+    holder.client.answer(alive=False)
+
+    assert claimant.hear() == witness.hear() == []
+    assert holder.session.member is not None
+
+
+def test_of_two_claimants_the_first_gets_the_id(registry: Registry) -> None:
+    _, holder, first = claim(registry)
+    second = party(registry)
+    second.say(Register("pc"))
+
+    holder.client.answer(alive=False)
+
+    assert isinstance(first.hear()[0], Registered)
+    assert second.hear_error().code == "id_taken"
+
+
+def test_a_claimant_that_is_in_a_room_stays_there_until_the_answer(registry: Registry) -> None:
+    old = registered(registry, "old", "lab")
+    mover = registered(registry, "m", "lab")
+    holder = registered(registry, "pc")
+    holder.client.alive = None
+    old.hear()
+
+    mover.say(Register("pc"))
+    mover.say(Offer(raw("v=0"), "old"))
+
+    assert old.hear() == [RelayedOffer("m", raw("v=0"))]
+    holder.client.answer(alive=False)
+    assert old.hear() == [PeerLeft("m")]
+    assert mover.hear() == [Registered("pc", "default", [])]
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_server_may_let_the_newcomer_have_it_always(alive: bool) -> None:
+    witness, holder, claimant = claim(Registry(duplicate_id=DuplicateId.REPLACE), alive)
+
+    assert claimant.hear() == [Registered("pc", "default", ["w"])]
+    assert holder.client.closed is not None
+    assert witness.hear() == []  # `claim` has heard it
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_server_may_let_the_holder_keep_it_always(alive: bool) -> None:
+    _, holder, claimant = claim(Registry(duplicate_id=DuplicateId.REJECT), alive)
+
+    assert claimant.hear_error().code == "id_taken"
+    assert holder.client.closed is None
+
+
+# Coming back
+
+
+def resumable(registry: Registry, client_id: str = "phone") -> tuple[Party, str]:
+    """Return a client that may resume, and its token."""
+    newcomer = party(registry)
+    newcomer.say(Register(client_id, resume=True))
+    (told,) = newcomer.hear()
+    assert isinstance(told, Registered)
+    assert told.resume_token is not None
+    assert told.resume_within_ms == 30_000
+    return newcomer, told.resume_token
+
+
+def resumed(registry: Registry, token: str, received: int | None = None) -> Party:
+    again = party(registry)
+    again.say(Resume(token, received))
+    return again
+
+
+def test_a_place_is_kept_and_what_is_said_waits(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    peer.hear()
+
+    assert phone.session.lose()
+    peer.say(Offer(raw("v=0"), "phone"))
+    peer.say(IceCandidate(raw(None), "phone"))
+    peer.say(ListPeers())
+
+    assert peer.hear() == [Peers("default", [PeerDescription("phone", "unknown")])]
+    again = resumed(registry, token)
+    told, *missed = again.hear()
+    assert isinstance(told, Resumed)
+    assert (told.room_id, told.peers) == ("default", ["pc"])
+    assert told.resume_token != token
+    assert missed == [RelayedOffer("pc", raw("v=0")), RelayedIceCandidate("pc", raw(None))]
+    assert again.client.admitted
+    assert peer.hear() == []
+
+
+def test_a_resumed_client_goes_on_as_before(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    phone.session.lose()
+    again = resumed(registry, token)
+    again.hear()
+    peer.hear()
+
+    again.say(Offer(raw("v=0"), "pc"))
+    peer.say(Answer(raw("v=1"), "phone"))
+
+    assert peer.hear() == [RelayedOffer("phone", raw("v=0"))]
+    assert again.hear() == [RelayedAnswer("pc", raw("v=1"))]
+    phone.session.end()  # as the time of the old connection's place is up
+    assert peer.hear() == []
+    again.session.end()
+    assert peer.hear() == [PeerLeft("phone")]
+
+
+def test_a_place_that_nobody_takes_up_is_given_up_once(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    phone.session.lose()
+    peer.hear()
+
+    phone.session.end()
+    phone.session.end()
+
+    assert peer.hear() == [PeerLeft("phone")]
+    assert resumed(registry, token).hear_error().code == "resume_expired"
+
+
+def test_a_token_works_once_and_the_next_one_after_it(registry: Registry) -> None:
+    phone, token = resumable(registry)
+    phone.session.lose()
+    again = resumed(registry, token)
+    (told,) = again.hear()
+    assert isinstance(told, Resumed)
+    again.session.lose()
+
+    assert resumed(registry, token).hear_error().code == "resume_expired"
+    assert isinstance(resumed(registry, told.resume_token).hear()[0], Resumed)
+
+
+@pytest.mark.parametrize("token", ["", "x", "0" * 48])
+def test_an_unknown_token_is_refused_and_the_client_may_register(
+    registry: Registry, token: str
+) -> None:
+    client = resumed(registry, token)
+
+    assert client.hear_error().code == "resume_expired"
+    client.say(Register("phone"))
+    assert client.hear() == [Registered("phone", "default", [])]
+
+
+def test_a_place_is_handed_over_at_once_while_the_old_connection_is_open(
+    registry: Registry,
+) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    peer.hear()
+
+    again = resumed(registry, token)
+
+    assert isinstance(again.hear()[0], Resumed)
+    assert phone.client.closed is not None
+    assert phone.client.closed[0] == 4409
+    assert phone.session.member is None
+    assert not phone.session.lose()
+    assert peer.hear() == []
+
+
+def test_who_counts_gets_what_was_lost_on_the_way(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    for number in range(5):
+        peer.say(IceCandidate(raw(number), "phone"))
+    assert len(phone.hear()) == 5  # of which three got lost, let us say
+    phone.session.lose()
+    peer.say(IceCandidate(raw(5), "phone"))
+
+    _, *missed = resumed(registry, token, received=2).hear()
+
+    assert missed == [RelayedIceCandidate("pc", raw(number)) for number in range(2, 6)]
+
+
+def test_who_counts_too_many_is_told_and_may_try_again(registry: Registry) -> None:
+    phone, token = resumable(registry)
+    phone.session.lose()
+
+    assert resumed(registry, token, received=1).hear_error().code == "invalid_message"
+    assert isinstance(resumed(registry, token, received=0).hear()[0], Resumed)
+
+
+def test_who_comes_and_goes_waits_too(registry: Registry) -> None:
+    phone, token = resumable(registry)
+    phone.session.lose()
+    visitor = registered(registry, "visitor")
+    visitor.session.end()
+
+    told, *missed = resumed(registry, token).hear()
+
+    assert isinstance(told, Resumed)
+    assert told.peers == []
+    assert missed == [PeerJoined("visitor", "unknown"), PeerLeft("visitor")]
+
+
+def test_more_than_may_wait_is_the_senders_error(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, _ = resumable(registry)
+    phone.session.lose()
+    peer.hear()
+
+    for _ in range(257):
+        peer.say(IceCandidate(raw(None), "phone"))
+
+    error = peer.hear_error()
+    assert (error.code, error.target_id) == ("peer_unreachable", "phone")
+
+
+def test_a_registered_client_cannot_resume(registry: Registry) -> None:
+    phone, token = resumable(registry)
+    other = registered(registry, "other")
+
+    other.say(Resume(token))
+
+    assert other.hear_error().code == "invalid_message"
+    assert phone.client.closed is None
+
+
+def test_a_client_that_did_not_ask_for_it_has_no_place_kept(registry: Registry) -> None:
+    peer, phone = registered(registry, "pc"), registered(registry, "phone")
+    peer.hear()
+
+    assert not phone.session.lose()
+
+    assert peer.hear() == [PeerLeft("phone")]
+
+
+def test_registering_again_makes_a_new_token_or_none(registry: Registry) -> None:
+    phone, first = resumable(registry)
+
+    phone.say(Register("phone", resume=True))
+    (told,) = phone.hear()
+    assert isinstance(told, Registered)
+    assert told.resume_token not in (None, first)
+    phone.say(Register("phone"))
+    assert phone.hear() == [Registered("phone", "default", [])]
+
+    assert not phone.session.lose()
+
+
+def test_a_move_takes_the_promise_to_the_new_room_or_ends_it(registry: Registry) -> None:
+    phone, token = resumable(registry)
+
+    phone.say(Register("phone", "other"))
+
+    assert phone.hear() == [Registered("phone", "other", [])]
+    assert resumed(registry, token).hear_error().code == "resume_expired"
+
+
+def test_where_no_place_is_kept_none_is_promised() -> None:
+    registry = Registry(Limits(resume_window=0))
+    client = party(registry)
+
+    client.say(Register("phone", resume=True))
+
+    assert client.hear() == [Registered("phone", "default", [])]
+    assert not client.session.lose()
+
+
+def test_a_kept_place_is_had_by_a_newcomer_when_nobody_comes_back(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    phone.client.alive = None
+    phone.session.lose()
+    peer.hear()
+    claimant = party(registry)
+
+    claimant.say(Register("phone", client_type="new"))
+    phone.client.answer(alive=False)
+
+    assert peer.hear() == [PeerLeft("phone"), PeerJoined("phone", "new")]
+    assert resumed(registry, token).hear_error().code == "resume_expired"
+
+
+def test_a_kept_place_is_not_had_by_a_newcomer_when_its_owner_comes_back(
+    registry: Registry,
+) -> None:
+    phone, token = resumable(registry)
+    phone.client.alive = None
+    phone.session.lose()
+    claimant = party(registry)
+    claimant.say(Register("phone"))
+
+    again = resumed(registry, token)
+    phone.client.answer(alive=False)
+
+    assert claimant.hear_error().code == "id_taken"
+    assert again.session.member is not None
+
+
+def test_a_place_that_is_left_is_not_kept(registry: Registry) -> None:
+    phone, token = resumable(registry)
+
+    phone.say(Leave())
+
+    assert not phone.session.lose()
+    assert resumed(registry, token).hear_error().code == "resume_expired"
+
+
 # Leaving
+
+
+def test_a_client_may_leave_and_stay_connected(registry: Registry) -> None:
+    peer, phone = registered(registry, "pc"), registered(registry, "phone")
+    peer.hear()
+
+    phone.say(Leave())
+
+    assert phone.hear() == []
+    assert peer.hear() == [PeerLeft("phone")]
+    phone.say(Register("phone"))
+    assert phone.hear() == [Registered("phone", "default", ["pc"])]
+
+
+@pytest.mark.parametrize("message", [Leave(), ListPeers(), Message(raw(1)), Message(raw(1), "a")])
+def test_what_needs_a_room_is_refused_without_one(
+    registry: Registry, message: Leave | ListPeers | Message
+) -> None:
+    client = party(registry)
+
+    client.say(message)
+
+    assert client.hear_error().code == "not_registered"
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_a_ping_is_answered_with_the_time(registry: Registry, is_registered: bool) -> None:
+    client = registered(registry, "a") if is_registered else party(registry)
+
+    client.say(Ping())
+
+    assert client.hear() == [Pong(NOW_NS // 1_000_000)]
 
 
 def test_the_others_hear_once_that_a_client_is_gone(registry: Registry) -> None:
@@ -205,355 +660,6 @@ def test_an_id_is_free_again_when_its_holder_is_gone(registry: Registry) -> None
     newcomer.say(Register("pc"))
 
     assert newcomer.hear() == [Registered("pc", "default", [])]
-
-
-# Relaying
-
-
-@pytest.mark.parametrize(
-    ("message", "arrives"),
-    [
-        (Offer(raw("v=0"), "b"), {"type": "offer", "sender_id": "a", "sdp": "v=0"}),
-        (Answer(raw("v=0"), "b"), {"type": "answer", "sender_id": "a", "sdp": "v=0"}),
-        (
-            IceCandidate(raw(None), "b"),
-            {"type": "ice_candidate", "sender_id": "a", "candidate": None},
-        ),
-    ],
-)
-def test_a_message_reaches_its_target_and_nobody_else(
-    registry: Registry, message: Relay, arrives: object
-) -> None:
-    a, b, c = (registered(registry, client_id) for client_id in "abc")
-    for one in (a, b, c):
-        one.hear()
-
-    a.say(message)
-
-    assert [plain(heard) for heard in b.hear()] == [arrives]
-    assert (a.hear(), c.hear()) == ([], [])
-
-
-@pytest.mark.parametrize("target_id", ["absent", "elsewhere", "a"])
-def test_a_message_for_nobody_of_the_room_is_refused(registry: Registry, target_id: str) -> None:
-    a, elsewhere = registered(registry, "a"), registered(registry, "elsewhere", "other")
-
-    a.say(Offer(raw("v=0"), target_id))
-
-    error = a.hear_error()
-    assert (error.code, error.target_id) == ("peer_not_found", target_id)
-    assert elsewhere.hear() == []
-
-
-@pytest.mark.parametrize("target_id", ["b", None])
-def test_only_a_registered_client_may_relay(registry: Registry, target_id: str | None) -> None:
-    b, stranger = registered(registry, "b"), party(registry)
-
-    stranger.say(Offer(raw("v=0"), target_id))
-
-    error = stranger.hear_error()
-    assert (error.code, error.target_id) == ("not_registered", target_id)
-    assert b.hear() == []
-
-
-def test_what_the_targets_dialect_cannot_say_is_the_senders_error(registry: Registry) -> None:
-    a, b = registered(registry, "a"), registered(registry, "b")
-    a.hear()
-    b.client.cannot_hear = RelayedOffer
-
-    a.say(Offer(raw(5), "b"))
-
-    error = a.hear_error()
-    assert (error.code, error.target_id) == ("invalid_message", "b")
-    assert b.hear() == []
-
-
-# Messages without a target
-
-
-def test_without_a_target_the_only_peer_is_meant(registry: Registry) -> None:
-    phone, pc = flat(registry), registered(registry, "pc", client_type="pc")
-
-    phone.say(Answer(raw("v=0")))
-
-    assert pc.hear() == [RelayedAnswer("phone", raw("v=0"))]
-    assert phone.hear() == [PeerJoined("pc", "pc")]
-
-
-def test_among_several_the_one_last_heard_from_is_meant(registry: Registry) -> None:
-    pc1, pc2 = (registered(registry, f"pc{n}", client_type="pc") for n in (1, 2))
-    phone = flat(registry)
-    pc1.say(Offer(raw("1"), "phone"))
-    pc2.say(Offer(raw("2"), "phone"))
-    pc1.hear()
-    pc2.hear()
-
-    phone.say(Answer(raw("v=0")))
-
-    assert (len(pc1.hear()), len(pc2.hear())) == (0, 1)
-
-
-def test_among_several_the_one_last_talked_to_is_meant(registry: Registry) -> None:
-    pc1 = registered(registry, "pc1", client_type="pc")
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    pc2 = registered(registry, "pc2", client_type="pc")
-    pc1.hear()
-
-    phone.say(IceCandidate(raw("c")))
-
-    assert (len(pc1.hear()), len(pc2.hear())) == (1, 0)
-
-
-def test_a_partner_that_came_back_under_its_id_is_still_meant(registry: Registry) -> None:
-    pc1, pc2 = (registered(registry, f"pc{n}", client_type="pc") for n in (1, 2))
-    phone = flat(registry)
-    pc1.say(Offer(raw("1"), "phone"))
-    pc1.session.end()
-    pc1 = registered(registry, "pc1", client_type="pc")
-    pc2.hear()
-
-    phone.say(Answer(raw("v=0")))
-
-    assert (len(pc1.hear()), len(pc2.hear())) == (1, 0)
-
-
-def test_among_several_strangers_the_one_of_another_type_is_meant(registry: Registry) -> None:
-    other_phone = flat(registry, "phone2")
-    pc = registered(registry, "pc", client_type="pc")
-    phone = flat(registry)
-    other_phone.hear()
-    pc.hear()
-
-    phone.say(Offer(raw("v=0")))
-
-    assert (len(pc.hear()), len(other_phone.hear())) == (1, 0)
-
-
-@pytest.mark.parametrize("client_type", ["pc", "android"])
-def test_where_several_could_be_meant_an_error_names_them(
-    registry: Registry, client_type: str
-) -> None:
-    for client_id in ("one", "two"):
-        registered(registry, client_id, client_type=client_type)
-    phone = flat(registry)
-
-    phone.say(Offer(raw("v=0")))
-
-    error = phone.hear_error()
-    assert error.code == "peer_not_found"
-    assert "one, two" in error.message
-
-
-def test_a_partner_that_left_is_meant_no_more(registry: Registry) -> None:
-    pc1, _, pc3 = (registered(registry, f"pc{n}", client_type="pc") for n in (1, 2, 3))
-    phone = flat(registry)
-    pc1.say(Offer(raw("1"), "phone"))
-    pc1.session.end()
-    phone.hear()
-
-    phone.say(Answer(raw("v=0")))
-
-    assert phone.hear_error().code == "peer_not_found"
-    assert not any(isinstance(message, RelayedAnswer) for message in pc3.hear())
-
-
-# Waiting for a peer
-
-
-def test_an_offer_and_its_candidates_wait_for_the_first_peer(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    phone.say(IceCandidate(raw("c1")))
-    phone.say(IceCandidate(raw("c2")))
-    assert phone.hear() == []
-    pc = party(registry)
-
-    pc.say(Register("pc", client_type="pc"))
-
-    assert [plain(message) for message in pc.hear()] == [
-        {"type": "registered", "client_id": "pc", "room_id": "default", "peers": ["phone"]},
-        {"type": "offer", "sender_id": "phone", "sdp": "v=0"},
-        {"type": "ice_candidate", "sender_id": "phone", "candidate": "c1"},
-        {"type": "ice_candidate", "sender_id": "phone", "candidate": "c2"},
-    ]
-    assert phone.hear() == [PeerJoined("pc", "pc")]
-
-
-def test_what_waited_is_delivered_once(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    registered(registry, "pc")
-
-    second = registered(registry, "second")
-
-    assert second.hear() == []
-
-
-def test_who_got_what_waited_is_the_partner_from_then_on(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    pc1, pc2 = (registered(registry, f"pc{n}", client_type="pc") for n in (1, 2))
-    pc1.hear()
-
-    phone.say(IceCandidate(raw("c")))
-
-    assert (len(pc1.hear()), len(pc2.hear())) == (1, 0)
-
-
-def test_two_that_name_no_targets_find_each_other(registry: Registry) -> None:
-    waiting = flat(registry, "phone1")
-    waiting.say(Offer(raw("v=0")))
-    answering = flat(registry, "phone2")
-
-    answering.say(Answer(raw("v=0")))
-
-    assert [type(message) for message in waiting.hear()] == [PeerJoined, RelayedAnswer]
-
-
-def test_an_answer_does_not_wait(registry: Registry) -> None:
-    phone = flat(registry)
-
-    phone.say(Answer(raw("v=0")))
-
-    assert phone.hear_error().code == "peer_not_found"
-    assert registered(registry, "pc").hear() == []
-
-
-def test_more_than_may_wait_is_refused_and_the_rest_is_kept(registry: Registry) -> None:
-    phone = flat(registry)
-    for number in range(64):
-        phone.say(IceCandidate(raw(number)))
-    assert phone.hear() == []
-
-    phone.say(IceCandidate(raw(64)))
-
-    error = phone.hear_error()
-    assert error.code == "peer_not_found"
-    assert "64 messages" in error.message
-    pc = party(registry)
-    pc.say(Register("pc"))
-    assert [type(message) for message in pc.hear()] == [Registered] + [RelayedIceCandidate] * 64
-
-
-def test_what_waits_goes_with_its_sender_when_it_leaves(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    phone.session.end()
-
-    assert registered(registry, "pc").hear() == []
-
-
-def test_what_waits_moves_with_its_sender_to_where_the_peer_is(registry: Registry) -> None:
-    pc = registered(registry, "pc", "lab1")
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-
-    phone.say(Register("phone", "lab1", "android"))
-
-    assert pc.hear() == [PeerJoined("phone", "android"), RelayedOffer("phone", raw("v=0"))]
-    assert phone.hear() == [Registered("phone", "lab1", ["pc"])]
-
-
-def test_what_waits_moves_with_its_sender_to_an_empty_room(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    phone.say(Register("phone", "lab1", "android"))
-
-    pc = party(registry)
-    pc.say(Register("pc", "lab1"))
-
-    assert [type(message) for message in pc.hear()] == [Registered, RelayedOffer]
-
-
-def test_what_waits_waits_on_where_several_could_be_meant(registry: Registry) -> None:
-    pcs = [registered(registry, f"pc{n}", "lab1", "pc") for n in (1, 2)]
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-
-    phone.say(Register("phone", "lab1", "android"))
-
-    heard = [message for pc in pcs for message in pc.hear()]
-    assert not any(isinstance(message, RelayedOffer) for message in heard)
-    third = party(registry)
-    third.say(Register("pc3", "lab1", "pc"))
-    assert [type(message) for message in third.hear()] == [Registered, RelayedOffer]
-
-
-def test_candidates_of_a_call_that_is_over_do_not_wait(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    registered(registry, "pc1").session.end()
-    phone.hear()
-
-    phone.say(IceCandidate(raw("late")))
-
-    assert phone.hear_error().code == "peer_not_found"
-    assert registered(registry, "pc2").hear() == []
-
-
-def test_a_new_offer_waits_with_its_candidates_when_a_call_is_over(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    registered(registry, "pc1").session.end()
-    phone.say(Offer(raw("v=1")))
-    phone.say(IceCandidate(raw("new")))
-    pc = party(registry)
-
-    pc.say(Register("pc2"))
-
-    assert [type(message) for message in pc.hear()] == [
-        Registered,
-        RelayedOffer,
-        RelayedIceCandidate,
-    ]
-
-
-@pytest.mark.parametrize("client_id", ["pc", "guessed"])
-def test_who_was_taken_for_the_app_is_told_again_once_it_registers(
-    registry: Registry, client_id: str
-) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    pc = party(registry)
-    pc.say(Arrival("guessed", "default", "android"))
-    assert [type(message) for message in pc.hear()] == [Registered, RelayedOffer]
-
-    pc.say(Register(client_id))
-    pc.say(Register("again"))
-
-    assert [type(message) for message in pc.hear()] == [Registered, RelayedOffer, Registered]
-
-
-def test_who_goes_on_as_the_app_is_told_nothing_twice(registry: Registry) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    second = party(registry)
-    second.say(Arrival("second", "default", "android"))
-    second.say(Answer(raw("v=1")))
-    second.hear()
-
-    second.say(Register("renamed", "default", "android"))
-
-    assert [type(message) for message in second.hear()] == [Registered]
-
-
-@pytest.mark.parametrize("room_id", ["default", "other"])
-def test_what_is_told_again_is_still_meant_for_the_one_who_hears_it(
-    registry: Registry, room_id: str
-) -> None:
-    phone = flat(registry)
-    phone.say(Offer(raw("v=0")))
-    pc = party(registry)
-    pc.say(Arrival("guessed", "default", "android"))
-    pc.hear()
-    phone.session.end()
-    flat(registry)
-    pc.hear()
-
-    pc.say(Register("pc", room_id))
-
-    assert [type(message) for message in pc.hear()] == [Registered]
 
 
 # The log

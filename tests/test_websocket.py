@@ -1,5 +1,7 @@
+from typing import Any
+
 import pytest
-from memory import NOW_NS, Memory
+from memory import NOW_NS, Memory, MemoryClient
 from twisted.internet.testing import StringTransport
 from websockets.frames import Frame, Opcode
 
@@ -469,6 +471,235 @@ def test_an_id_in_the_query_that_is_taken_is_answered_and_free_later(memory: Mem
     client.say(type="offer", sdp="v=0")
 
     assert [message["type"] for message in pc.hear()] == ["peer_joined", "offer"]
+
+
+# Registering in time
+
+
+def test_who_is_in_no_room_in_time_is_closed() -> None:
+    memory = Memory(register_timeout=3)
+    client = memory.open()
+
+    memory.wait(3)
+    assert client.close_code is None
+    memory.wait(1)
+
+    assert client.close_code == 4408
+
+
+def test_who_registers_in_time_stays() -> None:
+    memory = Memory(register_timeout=3)
+    client = memory.registered("a")
+
+    memory.wait(10)
+
+    assert client.close_code is None
+
+
+def test_without_a_time_nobody_needs_to_register() -> None:
+    memory = Memory(register_timeout=0, ping_interval=0)
+    client = memory.open()
+
+    memory.wait(1000)
+
+    assert client.close_code is None
+
+
+def test_a_claim_that_is_not_decided_is_in_time() -> None:
+    memory = Memory(register_timeout=1, probe_timeout=3)
+    memory.registered("a")
+    client = memory.open()
+    client.say(type="register", client_id="a")
+
+    memory.wait(4)
+
+    assert client.close_code is None
+    assert client.hear()[0]["type"] == "registered"
+
+
+# An id that is taken
+
+
+def claimed(memory: Memory) -> tuple[MemoryClient, MemoryClient]:
+    """Return who has the id `a`, and who wants it."""
+    holder, claimant = memory.registered("a"), memory.open()
+    holder.take()
+    claimant.say(type="register", client_id="a")
+    return holder, claimant
+
+
+def test_a_holder_that_answers_the_ping_keeps_its_id(memory: Memory) -> None:
+    holder, claimant = claimed(memory)
+
+    holder.answer()
+
+    assert claimant.hear()[0]["code"] == "id_taken"
+    assert memory.clock.getDelayedCalls() != []
+    memory.wait(2)
+    assert holder.close_code is None
+
+
+def test_a_holder_that_says_nothing_is_dropped_after_a_time(memory: Memory) -> None:
+    holder, claimant = claimed(memory)
+
+    memory.clock.advance(1.9)
+    assert claimant.hear() == []
+    memory.clock.advance(0.1)
+
+    assert claimant.hear()[0]["type"] == "registered"
+    assert holder.close_code == 4409
+    memory.wait(CLOSE_TIMEOUT + 1)
+    assert holder.transport.aborted
+
+
+def test_a_holder_that_says_something_else_is_alive(memory: Memory) -> None:
+    holder, claimant = claimed(memory)
+
+    memory.clock.advance(1)
+    holder.say(type="ping")
+    memory.clock.advance(1)
+
+    assert claimant.hear()[0]["code"] == "id_taken"
+
+
+def test_a_holder_whose_connection_ends_meanwhile_gives_way_at_once(memory: Memory) -> None:
+    holder, claimant = claimed(memory)
+
+    holder.transport.end()
+
+    assert claimant.hear()[0]["type"] == "registered"
+
+
+def test_all_who_ask_are_answered(memory: Memory) -> None:
+    holder, first = claimed(memory)
+    second = memory.open()
+    second.say(type="register", client_id="a")
+
+    holder.answer()
+
+    assert first.hear()[0]["code"] == second.hear()[0]["code"] == "id_taken"
+
+
+def test_the_app_that_comes_back_under_its_id_is_heard_at_once(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    memory.open("/signaling?client_id=phone1")
+    again = memory.open("/signaling?client_id=phone1")
+    again.say(type="offer", sdp="v=0")
+    pc.hear()
+
+    memory.wait(2)
+
+    assert [message["type"] for message in pc.hear()] == ["peer_left", "peer_joined", "offer"]
+    assert again.hear() == []
+
+
+# Coming back
+
+
+def resumable(memory: Memory, client_id: str = "phone") -> tuple[MemoryClient, str]:
+    """Return a client that may resume, and its token."""
+    client = memory.open()
+    client.say(type="register", client_id=client_id, resume=True)
+    (registered,) = client.hear()
+    return client, registered["resume_token"]
+
+
+def resumed(memory: Memory, token: str) -> list[Any]:
+    """Return what a client is told that resumes."""
+    client = memory.open()
+    client.say(type="resume", resume_token=token)
+    return client.hear()
+
+
+def test_a_place_is_kept_for_a_time(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    pc.hear()
+    phone.transport.end()
+
+    memory.clock.advance(29.9)
+    assert pc.hear() == []
+    memory.clock.advance(0.1)
+
+    assert pc.hear() == [{"type": "peer_left", "client_id": "phone"}]
+    assert resumed(memory, token)[0]["code"] == "resume_expired"
+
+
+def test_who_comes_back_in_time_keeps_its_place_for_good(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    pc.hear()
+    phone.transport.end()
+    pc.say(type="offer", target_id="phone", sdp="v=0")
+
+    told = resumed(memory, token)
+
+    assert [message["type"] for message in told] == ["resumed", "offer"]
+    memory.clock.advance(31)
+    assert pc.hear() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_kept"), [(1000, False), (None, False), (1001, True), (3000, True)]
+)
+def test_a_proper_close_gives_up_the_place(memory: Memory, code: int | None, is_kept: bool) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    pc.hear()
+
+    phone.websocket.send_close(code)
+    phone.flush()
+    phone.transport.end()
+
+    assert (pc.hear() == []) is is_kept
+    assert (resumed(memory, token)[0]["type"] == "resumed") is is_kept
+
+
+def test_who_is_put_out_gives_up_its_place(memory: Memory) -> None:
+    phone, token = resumable(memory)
+
+    phone.websocket.send_binary(b"x")
+    phone.flush()
+
+    assert phone.close_code == 1003
+    assert resumed(memory, token)[0]["code"] == "resume_expired"
+
+
+def test_a_client_that_does_not_answer_may_resume() -> None:
+    memory = Memory(ping_interval=1, ping_timeout=1)
+    phone, token = resumable(memory)
+
+    memory.wait(3)
+
+    assert phone.transport.aborted
+    assert resumed(memory, token)[0]["type"] == "resumed"
+
+
+def test_a_place_is_taken_up_while_the_old_connection_is_open(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    pc.hear()
+
+    assert resumed(memory, token)[0]["type"] == "resumed"
+
+    assert phone.close_code == 4409
+    phone.transport.end()
+    memory.clock.advance(31)
+    assert pc.hear() == []
+
+
+def test_what_an_answered_ping_covers_need_not_be_kept() -> None:
+    memory = Memory(ping_interval=1)
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    pc.say(type="offer", target_id="phone", sdp="v=0")
+    memory.wait(1)
+    phone.answer()
+
+    client = memory.open()
+    client.say(type="resume", resume_token=token, received=0)
+
+    assert client.hear()[0]["code"] == "resume_expired"
 
 
 # The log

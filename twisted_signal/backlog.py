@@ -29,9 +29,6 @@ class Queue(Generic[T]):
         """The bound in words."""
         return f"{self.max_messages} messages or {self.max_size // 1024} KiB"
 
-    def __len__(self) -> int:
-        return len(self._messages)
-
     def add(self, message: T, size: int) -> bool:
         """Let a message wait. Returns False, and changes nothing, where that is over the bound."""
         if len(self._messages) + 1 > self.max_messages or self._size + size > self.max_size:

@@ -51,10 +51,13 @@ class Claim:
 
     __slots__ = ("client_id", "held", "message")
 
-    def __init__(self, message: Register, client_id: str) -> None:
+    def __init__(
+        self, message: Register, client_id: str, held: Queue[ClientMessage] | None
+    ) -> None:
+        """`held`: what waits already, for a claim that was made before."""
         self.message = message
         self.client_id = client_id
-        self.held: Queue[ClientMessage] = Queue(64, 256 * 1024)
+        self.held: Queue[ClientMessage] = held or Queue(64, 256 * 1024)
 
 
 class Session:
@@ -165,6 +168,7 @@ class Session:
         holder = self._registry.holder(message.room_id, client_id)
         if holder is None:
             self._enter(message, client_id)
+            self._let_go_on()
             return
         match self._registry.duplicate_id:
             case DuplicateId.REJECT:
@@ -172,6 +176,7 @@ class Session:
             case DuplicateId.REPLACE:
                 self._take_over(holder)
                 self._enter(message, client_id)
+                self._let_go_on()
             case DuplicateId.PROBE:  # pragma: no branch - the enum ends here
                 self._ask(holder, message)
 
@@ -250,13 +255,13 @@ class Session:
             holder.label,
             holder.room.label,
         )
-        self._claim = claim = Claim(message, holder.client_id)
+        held = claim.held if claim is not None else None
+        self._claim = claim = Claim(message, holder.client_id, held)
         holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, alive=alive))
 
     def _answered(self, claim: Claim, holder: Member, *, alive: bool) -> None:
         if self._claim is not claim:
             return  # the client is gone, or wants something else by now
-        self._claim = None
         try:
             if alive:
                 raise IdTaken(claim.client_id, claim.message.room_id)
@@ -265,6 +270,13 @@ class Session:
             self._enter(claim.message, claim.client_id)
         except SignalError as error:
             self.refuse(error)
+        self._let_go_on()
+
+    def _let_go_on(self) -> None:
+        """It is decided whether the client gets a place: handle what it said meanwhile."""
+        claim, self._claim = self._claim, None
+        if claim is None:
+            return
         for message in claim.held.take():
             try:
                 self.handle(message, 0)  # none of them asks for the time
