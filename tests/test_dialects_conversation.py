@@ -1,11 +1,21 @@
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plain import raw
 
-from twisted_signal.dialects.base import OpeningRequest
+from twisted_signal.dialects.base import MAX_NESTING, OpeningRequest, check_nesting
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError
-from twisted_signal.messages import Answer, Arrival, ClientReport, Error, Offer, Register
+from twisted_signal.messages import (
+    Answer,
+    Arrival,
+    ClientReport,
+    Error,
+    Message,
+    Offer,
+    Register,
+)
 
 FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
 REGISTER = b'{"type":"register","client_id":"pc"}'
@@ -209,3 +219,88 @@ def test_a_wrong_name_in_the_query_is_refused_on_arrival() -> None:
         client.opened()
     with pytest.raises(InvalidMessage):
         client.decode(FLAT_OFFER, 0, registered=False)
+
+
+# Nesting
+
+
+def nested(value: object, depth: int, *, arrays: bool) -> object:
+    for _ in range(depth):
+        value = [value] if arrays else {"": value}
+    return value
+
+
+@pytest.mark.parametrize("arrays", [True, False])
+def test_a_message_may_be_nested_so_deep_and_no_deeper(arrays: bool) -> None:
+    fits = {"type": "message", "data": nested(1, MAX_NESTING - 1, arrays=arrays)}
+    too_deep = {"type": "message", "data": nested(1, MAX_NESTING, arrays=arrays)}
+
+    _, message = conversation().decode(msgspec.json.encode(fits), 0, registered=True)
+
+    assert isinstance(message, Message)
+    with pytest.raises(InvalidJson, match="more than 32 deep"):
+        conversation().decode(msgspec.json.encode(too_deep), 0, registered=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"type": "offer", "target_id": "a", "sdp": ' + b"[" * 60_000,
+        b'{"ignored": ' + b"[" * 33 + b"]" * 33 + b', "type": "peers"}',
+        b'{"type": "peers", "ignored": ' + b'{"a": [' * 20 + b"]}" * 20 + b"}",
+    ],
+)
+def test_what_is_nested_too_deep_anywhere_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidJson, match="deep"):
+        conversation().decode(data, 0, registered=True)
+
+
+@pytest.mark.parametrize("text", ["[{" * 100, '\\"[{' * 100, "]}" * 5, '"', "\\", '\\"'])
+def test_brackets_in_a_text_do_not_count(text: str) -> None:
+    said = {"type": "message", "data": [text, text, {}]}
+
+    conversation().decode(msgspec.json.encode(said), 0, registered=True)
+
+
+def test_many_brackets_beside_each_other_are_not_deep() -> None:
+    said = {"type": "message", "data": [[], {}] * 1000}
+
+    conversation().decode(msgspec.json.encode(said), 0, registered=True)
+
+
+def depth_of(value: object) -> int:
+    match value:
+        case dict():
+            return 1 + max(map(depth_of, value.values()), default=0)
+        case list():
+            return 1 + max(map(depth_of, value), default=0)
+    return 0
+
+
+deep_values = st.recursive(
+    st.text('"\\[]{}a') | st.integers(0, 9),
+    lambda inner: (
+        st.builds(
+            lambda value, depth, arrays: nested(value, depth, arrays=arrays),
+            inner,
+            st.integers(1, 20),
+            st.booleans(),
+        )
+        | st.lists(inner, max_size=3)
+        | st.dictionaries(st.text('"\\[]{}a', max_size=3), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@given(deep_values, st.sampled_from([0, 1]))
+def test_the_depth_is_that_of_the_values(value: object, indent: int) -> None:
+    data = msgspec.json.format(msgspec.json.encode(value), indent=indent)
+
+    if depth_of(value) <= MAX_NESTING:
+        check_nesting(data)
+    else:
+        with pytest.raises(InvalidJson):
+            check_nesting(data)
