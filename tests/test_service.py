@@ -13,11 +13,13 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
+from twisted_signal.limits import Limits
 from twisted_signal.service import CannotStart, Listener, SignalService, StopSignals
 from twisted_signal.websocket import SignalFactory
 
@@ -35,10 +37,11 @@ class SlowEndpoint:
         return self.listening
 
 
-class Running:
+class Running(Clock):
     """A reactor that is running. Stands for IReactorCore where only this is needed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.stopped = 0
 
     def callWhenRunning(self, action: Callable[..., Any], *arguments: object) -> None:
@@ -61,10 +64,17 @@ def _signals_as_they_were() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def service(*endpoints: IStreamServerEndpoint, secure: bool = False) -> SignalService:
+def service(
+    *endpoints: IStreamServerEndpoint, secure: bool = False, **limits: int
+) -> SignalService:
     real: Any = reactor
     listeners = [Listener("here", endpoint, secure) for endpoint in endpoints]
-    return SignalService(real, SignalFactory(real), listeners)
+    return SignalService(real, SignalFactory(real, limits=Limits(**limits)), listeners)
+
+
+def receive_all(connection: socket.socket) -> bytes:
+    """Return what comes until the end of a connection."""
+    return b"".join(iter(lambda: connection.recv(1000), b""))
 
 
 def free_endpoint() -> IStreamServerEndpoint:
@@ -93,6 +103,7 @@ async def test_a_stopping_server_says_goodbye_with_1001(caplog: pytest.LogCaptur
     await server.stopService()
 
     assert server.factory.connections == set()
+    assert "server_shutdown" in await deferToThread(connection.recv)
     with pytest.raises(ConnectionClosed):
         await deferToThread(connection.recv)
     assert connection.close_code == 1001
@@ -105,8 +116,7 @@ async def test_a_stopping_server_does_not_wait_long_for_who_does_not_answer(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("twisted_signal.service.STOP_TIMEOUT", 0.01)
-    server = service(free_endpoint())
+    server = service(free_endpoint(), drain_timeout=0)
     server.startService()
     port = int(listening_url(caplog).rpartition(":")[2])
     real: Any = reactor
@@ -119,8 +129,8 @@ async def test_a_stopping_server_does_not_wait_long_for_who_does_not_answer(
 
         await server.stopService()
 
-    for protocol in list(server.factory.connections):
-        protocol.transport.abortConnection()
+        with pytest.raises(ConnectionResetError):
+            await deferToThread(receive_all, mute)
     assert real.running
 
 
@@ -202,7 +212,7 @@ def test_a_signal_stops_the_reactor_once_and_is_logged(
 ) -> None:
     caplog.set_level(logging.INFO)
     running: Any = Running()
-    StopSignals(running).startService()
+    StopSignals(running, lambda: None).startService()
 
     signal.raise_signal(number)
     signal.raise_signal(number)
@@ -211,9 +221,26 @@ def test_a_signal_stops_the_reactor_once_and_is_logged(
     assert caplog.messages == [f"{number.name} received, stopping"]
 
 
+@pytest.mark.parametrize("pause", [0, 0.4, 0.5, 60])
+def test_a_second_signal_ends_the_waiting(pause: float) -> None:
+    """Not before half a second has passed: one to the process and its group comes twice."""
+    running: Any = Running()
+    hurries: list[float] = []
+    StopSignals(running, lambda: hurries.append(running.seconds())).startService()
+
+    signal.raise_signal(signal.SIGTERM)
+    running.advance(pause)
+    signal.raise_signal(signal.SIGTERM)
+    running.advance(0)
+    running.advance(1)
+
+    assert len(hurries) == 1
+    assert pause <= hurries[0] <= max(pause, 1.5)
+
+
 def test_a_signal_before_the_reactor_runs_waits_until_it_does() -> None:
     running: Any = Running()
-    stop_signals = StopSignals(running)
+    stop_signals = StopSignals(running, lambda: None)
 
     stop_signals.privilegedStartService()
     signal.raise_signal(signal.SIGTERM)

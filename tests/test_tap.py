@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from certificates import make_certificate
 from processes import BIN, PATIENCE, ROOT, running, server
@@ -117,6 +118,10 @@ def test_what_is_sent_and_what_is_logged_is_gathered_in_one_place() -> None:
     assert service.factory.outbox is options.outbox
 
 
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 WRONG = [
     (["--port", "65536"], "--port must be a number from 0 to 65535, not 65536"),
     (["--port", "-1"], "--port must be a number"),
@@ -291,13 +296,30 @@ def test_a_signal_ends_the_server_with_status_0_and_a_goodbye(
 ) -> None:
     with running(BIN / runner[0], *runner[1:], "--port", "0", cwd=tmp_path) as process:
         url = process.wait_for(r"Listening on (ws://127\.0\.0\.1:\d+)")[1]
-        with connect(url) as client:
+        with connect(url) as client, connect(f"{url}/signaling?room=a") as app:
+            process.wait_for("Client registered")
             assert process.stop(number) == 0
-            with pytest.raises(Exception, match="1001"):
-                client.recv(timeout=PATIENCE)
+            goodbye = msgspec.json.decode(client.recv(timeout=PATIENCE))
+            assert goodbye["type"] == "server_shutdown"
+            assert 0 <= goodbye["reconnect_in_ms"] < 5000
+            for either in (client, app):
+                with pytest.raises(Exception, match="1001"):
+                    either.recv(timeout=PATIENCE)
 
     assert "stopping" in process.output
     assert "Traceback" not in process.output
+
+
+def test_a_second_signal_ends_a_server_at_once_whose_clients_do_not_go(tmp_path: Path) -> None:
+    with server("--drain-timeout", "60", cwd=tmp_path) as process:
+        port = int(process.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as mute:
+            mute.sendall(REQUEST)
+            process.wait_for("Connected")
+            process.process.send_signal(signal.SIGTERM)
+            process.wait_for("stopping")
+            assert process.stop(signal.SIGTERM) == 0
+            assert b"server_shutdown" in mute.recv(10_000)
 
 
 @pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])

@@ -11,6 +11,7 @@ from twisted_signal.messages import PeerLeft
 from twisted_signal.websocket import (
     CLOSE_TIMEOUT,
     SILENCE,
+    SPREAD_MS,
     SignalProtocol,
 )
 
@@ -321,18 +322,43 @@ def test_what_is_delivered_to_a_closing_client_is_dropped(memory: Memory) -> Non
 def test_closing_all_ends_when_the_last_is_gone(memory: Memory) -> None:
     clients = [memory.registered("a"), memory.registered("b"), memory.connect()]
 
-    gone = memory.factory.close_all(1001, "Going down")
+    gone = memory.factory.close_all()
 
     assert not gone.called
     for client in clients[:2]:
+        (goodbye,) = [said for said in client.hear() if said["type"] == "server_shutdown"]
+        assert 0 <= goodbye["reconnect_in_ms"] < SPREAD_MS
         assert client.close_code == 1001
         client.flush()
     assert gone.called
     assert memory.factory.connections == set()
 
 
+def test_clients_are_asked_to_come_back_at_different_times(memory: Memory) -> None:
+    clients = [memory.registered(str(number)) for number in range(20)]
+    memory.factory.close_all()
+
+    assert len({client.hear()[-1]["reconnect_in_ms"] for client in clients}) > 10
+
+
+def test_the_app_is_not_told_of_a_shutdown(memory: Memory) -> None:
+    app = memory.open("/signaling?room=a")
+    memory.factory.close_all()
+
+    assert app.hear() == []
+    assert app.close_code == 1001
+
+
+def test_all_connections_can_be_ended_at_once(memory: Memory) -> None:
+    clients = [memory.registered("a"), memory.connect()]
+
+    memory.factory.abort_all()
+
+    assert all(client.transport.aborted for client in clients)
+
+
 def test_closing_all_is_over_at_once_where_nobody_is(memory: Memory) -> None:
-    assert memory.factory.close_all(1001, "Going down").called
+    assert memory.factory.close_all().called
 
 
 # The app

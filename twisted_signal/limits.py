@@ -7,13 +7,13 @@ DAY = 86_400
 LARGE = 2**31
 
 
-def _limit(default: int, meaning: str, largest: int = LARGE) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "largest": largest})
+def _limit(default: int, meaning: str, largest: int = LARGE, zero: str = "no limit") -> Any:
+    return field(default=default, metadata={"meaning": f"{meaning} 0: {zero}.", "largest": largest})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """One number each, which is also an option of the command line; 0 switches a limit off.
+    """One number each, which is also an option of the command line; 0 switches most of them off.
 
     A field's metadata has its `meaning`, for the help, and the `largest` value that makes sense.
     """
@@ -31,13 +31,18 @@ class Limits:
     max_buffer: int = _limit(
         1024 * 1024, "Drop a client that does not read when more bytes than this wait for it."
     )
-    ping_interval: int = _limit(20, "Ping a client after this many seconds of silence.", DAY)
+    ping_interval: int = _limit(
+        20, "Ping a client after this many seconds of silence.", DAY, zero="never"
+    )
     ping_timeout: int = _limit(
-        20, "Drop a client that says nothing for this many seconds after a ping.", DAY
+        20, "Drop a client that says nothing for so many seconds after a ping.", DAY, zero="at once"
     )
     probe_timeout: int = _limit(
-        2, "Seconds in which the holder of an id must answer, or another may have it.", DAY
+        2, "Seconds for the holder of an id to answer, or another gets it.", DAY, zero="none"
     )
     resume_window: int = _limit(
-        30, "Seconds that a client's place is kept when its connection breaks.", DAY
+        30, "Seconds that a place is kept when its connection breaks.", DAY, zero="none is kept"
+    )
+    drain_timeout: int = _limit(
+        10, "Seconds that clients have to go when the server stops.", DAY, zero="none"
     )

@@ -4,7 +4,7 @@ import logging
 import select
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 from twisted.application.service import MultiService, Service
@@ -23,12 +23,12 @@ from twisted.python.failure import Failure
 from twisted_signal.addresses import urls
 from twisted_signal.poller import Poller
 from twisted_signal.text import quoted
-from twisted_signal.websocket import GOING_AWAY, SignalFactory
+from twisted_signal.websocket import SignalFactory
 
 log = logging.getLogger(__name__)
 
-STOP_TIMEOUT = 2.0
-"""Seconds that clients have to answer the Close frame when the server stops."""
+PATIENCE = 0.5
+"""Seconds before a second signal ends the process: one to it and its group comes twice at once."""
 
 
 class CannotStart(SystemExit, Exception):
@@ -113,16 +113,18 @@ class ListenerService(Service):
 
 
 class StopSignals(Service):
-    """Ends the process with status 0 on SIGINT and SIGTERM.
+    """Ends the process with status 0 on SIGINT and SIGTERM, and at once on a second one.
 
     With Twisted's own handlers the process ends by the signal, which looks like a failure.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Reactor, hurry: Callable[[], None]) -> None:
+        """`hurry`: ends what the stopping server waits for."""
         self._reactor = reactor
-        self._stopping = False
+        self._hurry = hurry
+        self._stopped_at: float | None = None
 
     def privilegedStartService(self) -> None:
         """Let signals wait from before the server says that it listens."""
@@ -147,10 +149,13 @@ class StopSignals(Service):
         self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
 
     def _stop_in_reactor(self, name: str) -> None:
-        if not self._stopping:  # a signal to the process and its group comes twice
-            self._stopping = True
+        now = self._reactor.seconds()
+        if self._stopped_at is None:
+            self._stopped_at = now
             log.info("%s received, stopping", name)
             self._reactor.stop()
+        else:
+            self._reactor.callLater(max(self._stopped_at + PATIENCE - now, 0), self._hurry)
 
 
 class SignalService(MultiService):
@@ -160,7 +165,7 @@ class SignalService(MultiService):
         super().__init__()
         self._reactor = reactor
         self.factory = factory
-        self.addService(StopSignals(reactor))
+        self.addService(StopSignals(reactor, factory.abort_all))
         poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
         for listener in listeners:
             self.addService(ListenerService(listener, factory, poller))
@@ -169,8 +174,10 @@ class SignalService(MultiService):
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """Accept nobody any more, say goodbye to those who are there, and wait a little."""
         yield super().stopService()
-        gone = self.factory.close_all(GOING_AWAY, "The server is going down")
-        yield gone.addTimeout(STOP_TIMEOUT, self._reactor, onTimeoutCancel=lambda *_: None)
+        gone = self.factory.close_all()
+        timeout = self.factory.limits.drain_timeout
+        yield gone.addTimeout(timeout, self._reactor, onTimeoutCancel=lambda *_: None)
+        self.factory.abort_all()
 
 
 def _tell_operator(sentence: str) -> None:

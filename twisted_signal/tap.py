@@ -25,7 +25,7 @@ DEFAULT_PORT = 8765
 
 def _limit_options() -> list[list[str | None]]:
     return [
-        [_option(limit.name), None, str(limit.default), f"{limit.metadata['meaning']} 0: no limit."]
+        [_option(limit.name), None, str(limit.default), limit.metadata["meaning"]]
         for limit in fields(Limits)
     ]
 

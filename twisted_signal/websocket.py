@@ -6,6 +6,7 @@ for all connections will do (`keepalive`).
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable
 
@@ -23,7 +24,7 @@ from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
-from twisted_signal.messages import Arrival, ServerMessage
+from twisted_signal.messages import Arrival, ServerMessage, ServerShutdown
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
@@ -36,6 +37,8 @@ SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
+SPREAD_MS = 5000
+"""Milliseconds over which clients are asked to come back when the server goes down."""
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame to the end of the TCP connection."""
 
@@ -363,11 +366,18 @@ class SignalFactory(ChannelFactory):
             gone, self._all_gone = self._all_gone, None
             gone.callback(None)
 
-    def close_all(self, code: int, reason: str) -> Deferred[None]:
-        """Close every connection; the Deferred fires when the last one is gone."""
+    def close_all(self) -> Deferred[None]:
+        """Send every client away; the Deferred fires when the last one is gone."""
         if not self.connections:
             return succeed(None)
         self._all_gone = Deferred()
-        for protocol in list(self.connections):
-            protocol.close(code, reason)
+        with self.outbox:
+            for protocol in list(self.connections):
+                protocol.deliver(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
+                protocol.close(GOING_AWAY, "The server is going down")
         return self._all_gone
+
+    def abort_all(self) -> None:
+        """End every connection at once."""
+        for protocol in list(self.connections):
+            protocol.transport.abortConnection()
