@@ -12,7 +12,7 @@ from processes import ROOT
 
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
-    "text", "errors", "messages", "backlog", "registry", "dialects", "session",
+    "text", "errors", "messages", "auth", "backlog", "registry", "dialects", "session",
     "frames", "handshake", "outbox", "limits", "keepalive",
 )  # fmt: skip
 
