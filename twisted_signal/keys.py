@@ -56,7 +56,7 @@ class KeyFiles:
         verifier: checks tokens with the keys as last read.
     """
 
-    def __init__(self, secret: str | None, public: Sequence[str] = ()) -> None:
+    def __init__(self, secret: str | None = None, public: Sequence[str] = ()) -> None:
         """
         Args:
             secret: the path of a file with a secret; None: there is none.
