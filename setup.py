@@ -30,6 +30,8 @@ setup(
         "pyopenssl>=25.0",
         "service-identity>=24.2",
         "msgspec>=0.20",
+        "cryptography>=44.0",
+        "pyjwt[crypto]>=2.10.1",
         "websockets>=17.4",
     ],
     extras_require={

@@ -16,6 +16,7 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 from zope.interface import implementer
 
+from twisted_signal.auth import Verifier
 from twisted_signal.limits import Limits
 from twisted_signal.websocket import SignalFactory, SignalProtocol
 
@@ -62,11 +63,17 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
 class Memory:
     """A factory on a Clock, and clients that connect to it."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, verifier: Verifier | None = None, **limits: int) -> None:
         self.clock = Clock()
-        self.factory = SignalFactory(self.clock, limits=Limits(**limits), now_ns=lambda: NOW_NS)
+        self.factory = SignalFactory(
+            self.clock, limits=Limits(**limits), verifier=verifier, now_ns=self.now_ns
+        )
         self.factory.startFactory()
         self._port = 40000
+
+    def now_ns(self) -> int:
+        """Return the wall clock's time."""
+        return NOW_NS + round(self.clock.seconds() * 1e9)
 
     def wait(self, seconds: int) -> None:
         """Let time pass as it does: a second at a time."""

@@ -12,6 +12,8 @@ def test_every_error_has_a_code_of_the_protocol() -> None:
         "not_registered",
         "id_taken",
         "peer_not_found",
+        "unauthorized",
+        "forbidden",
     }
 
 

@@ -12,8 +12,8 @@ from processes import ROOT
 
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
-    "text", "errors", "messages", "backlog", "limits", "connection", "mailbox", "registry", "relay",
-    "dialects", "session", "frames", "handshake", "outbox", "keepalive",
+    "text", "errors", "messages", "auth", "backlog", "limits", "connection", "mailbox", "registry",
+    "relay", "dialects", "session", "frames", "handshake", "outbox", "keepalive",
 )  # fmt: skip
 
 

@@ -86,6 +86,8 @@ def test_the_wheel_names_what_it_needs_with_lower_bounds_only(metadata: Message)
         "pyopenssl",
         "service-identity",
         "msgspec",
+        "cryptography",
+        "pyjwt[crypto]",
         "websockets",
     }
     assert all(">=" in requirement and "<" not in requirement for requirement in needed)

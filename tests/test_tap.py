@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from certificates import make_certificate
 from processes import BIN, PATIENCE, ROOT, running, server
+from tokens import CLAIMS, NOW, SECRET, by_key, by_secret, public_key, public_pem
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 from websockets.sync.client import connect, unix_connect
@@ -109,6 +110,49 @@ def test_the_limits_have_defaults() -> None:
     assert parse().limits == Limits()
 
 
+def test_without_keys_all_enter() -> None:
+    assert parse().verifier is None
+    assert parse().key_files is None
+
+
+def test_a_secret_file_lets_in_who_has_a_token_by_it(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET + b"\n")
+
+    verifier = parse("--auth-secret-file", str(path)).verifier
+
+    assert verifier is not None
+    assert verifier.verify(by_secret(CLAIMS), NOW)
+
+
+def test_public_key_files_let_in_who_has_a_token_by_any_of_them(tmp_path: Path) -> None:
+    options = []
+    for algorithm in ("RS256", "EdDSA"):
+        path = tmp_path / algorithm
+        path.write_bytes(public_pem(public_key(algorithm)))
+        options.append(f"--auth-public-key-file={path}")
+
+    verifier = parse(*options).verifier
+
+    assert verifier is not None
+    assert verifier.verify(by_key("RS256"), NOW)
+    assert verifier.verify(by_key("EdDSA"), NOW)
+
+
+def test_the_keys_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"x" * 32)
+    options = parse("--auth-secret-file", str(path))
+    verifier = options.verifier
+    assert verifier is not None
+    assert options.key_files is not None
+    path.write_bytes(SECRET)
+
+    options.key_files.reload()
+
+    assert verifier.verify(by_secret(CLAIMS), NOW)
+
+
 def test_what_is_sent_and_what_is_logged_is_gathered_in_one_place() -> None:
     options = parse()
 
@@ -150,6 +194,20 @@ WRONG = [
     (
         ["--endpoint", "ssl:0:privateKey=/nowhere/key.pem"],
         "cannot read /nowhere/key.pem: No such file or directory",
+    ),
+    (["--auth-secret-file", ""], "cannot be read: Is a directory"),
+    (
+        ["--auth-secret-file", "/nowhere"],
+        "--auth-secret-file /nowhere cannot be read: No such file",
+    ),
+    (["--auth-secret-file", "/dev/null"], "/dev/null holds a secret of 0 bytes, and 32 are the"),
+    (["--auth-secret-file=a", "--auth-secret-file=b"], "--auth-secret-file may be given once only"),
+    (["--auth-public-key-file", ""], "cannot be read: Is a directory"),
+    (["--auth-public-key-file", "/dev/null"], "--auth-public-key-file /dev/null holds no public"),
+    (["--auth-public-key-file", "/dev/zero"], "/dev/zero is longer than any file of keys"),
+    (
+        ["--auth-secret-file", "a", "--auth-public-key-file", "b"],
+        "--auth-secret-file and --auth-public-key-file do not go together; use one",
     ),
     (["--nonsense"], "option --nonsense not recognized"),
     (["argument"], "Wrong number of arguments"),
@@ -227,7 +285,8 @@ def test_the_readme_names_every_option_and_its_default() -> None:
 
     for option, default in defaults.items():
         assert f"| `{option}` | `{default}` |" in readme
-    assert "| `--endpoint` |" in readme
+    for option in ("--endpoint", "--auth-secret-file", "--auth-public-key-file"):
+        assert f"| `{option}` | – |" in readme
     assert len(Options.optParameters) == len(defaults)
 
 

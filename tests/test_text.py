@@ -1,10 +1,11 @@
+import time
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_signal.text import QUOTED_LENGTH, printable, quoted, without_sdp
+from twisted_signal.text import QUOTED_LENGTH, printable, quoted, without_sdp, without_tokens
 
 
 @pytest.mark.parametrize(
@@ -65,3 +66,36 @@ def test_a_text_is_shown_up_to_where_it_quotes_an_sdp(text: str, shown: str) -> 
 
 def test_a_long_text_is_cut() -> None:
     assert quoted("x" * 1000) == '"' + "x" * QUOTED_LENGTH + '…"'
+
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.MEUCIQ_-x"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/signaling", "/signaling"),
+        (f"/signaling?token={TOKEN}", "/signaling?token=…"),
+        (f"/signaling?token={TOKEN}&room=lab1#x", "/signaling?token=…&room=lab1#x"),
+        (f"/?room=lab1;TOKEN={TOKEN}", "/?room=lab1;TOKEN=…"),
+        ("wss://h:1/?token=no-jwt%20at.all&a=b", "wss://h:1/?token=…&a=b"),
+        ("/?token=", "/?token=…"),
+        ("/?broken=1&tokens=2", "/?broken=1&tokens=2"),
+        (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer …"),
+        (f'{{"type":"register","token":"{TOKEN}"}}', '{"type":"register","token":"…"}'),
+        (f"two: {TOKEN}, {TOKEN}.", "two: …, …"),
+        (TOKEN[:30], "…"),
+        ("eyJ", "…"),
+        ("keyJar", "keyJar"),
+        ("Eyjafjallajökull", "Eyjafjallajökull"),
+    ],
+)
+def test_a_token_is_not_shown(text: str, shown: str) -> None:
+    assert without_tokens(text) == shown
+
+
+def test_no_text_takes_long_to_be_searched_for_tokens() -> None:
+    begin = time.perf_counter()
+    for text in ("eyJ" * 100_000, "eyJ." * 100_000, "eyJ-eyJ" * 50_000, "token=" * 50_000):
+        without_tokens(text)
+    assert time.perf_counter() - begin < 2  # some 20 ms

@@ -31,8 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands.add_parser(
         "serve", help="run the server in the foreground (serve --help: its options)", add_help=False
     )
-    _, rest = parser.parse_known_args(arguments)
-    serve(rest)
+    commands.add_parser(
+        "token",
+        help="print a token that lets a client in (token --help: its options)",
+        add_help=False,
+    )
+    chosen, rest = parser.parse_known_args(arguments)
+    {"serve": serve, "token": token}[chosen.command](rest)
 
 
 def serve(options: Sequence[str]) -> None:
@@ -44,3 +49,15 @@ def serve(options: Sequence[str]) -> None:
     config = twistd.ServerOptions()  # type: ignore[attr-defined] # public, if not by __all__
     config.parseOptions(["--nodaemon", "--pidfile=", "vislam-signal", *options])
     twistd.runApp(config)
+
+
+def token(options: Sequence[str]) -> None:
+    """Print a token.
+
+    Args:
+        options: those of the command line.
+    """
+    from twisted_signal import token_command  # the cryptography is for this command only
+
+    parser = OneLineParser(prog="vislam-signal token", description=token_command.DESCRIPTION)
+    token_command.run(parser, options)

@@ -13,13 +13,19 @@ SignalError
 ├── PeerNotFound      peer_not_found
 ├── NobodyThere       peer_not_found, for a message without a target
 ├── TargetUnclear     peer_not_found, for a message without a target
-└── TooManyWaiting    peer_not_found, for a message without a target
+├── TooManyWaiting    peer_not_found, for a message without a target
+├── Unauthorized      unauthorized, and the connection is closed with 4401
+└── Forbidden         forbidden, and the connection is closed with 4403
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import ClassVar
 
 from twisted_signal.text import quoted
+
+ALLOWED_SHOWN = 8
+"""How many of the things that a token allows are told to who wants another."""
 
 
 class SignalError(Exception):
@@ -27,11 +33,13 @@ class SignalError(Exception):
 
     Attributes:
         code: the `code` of the error message on the wire (docs/protocol.md lists them).
+        close_code: the connection is closed with it after the error is told; None: it goes on.
         target_id: the peer that the refused message named, or None where it named none.
         retry_after_ms: when the message would be taken, or None where that is not known.
     """
 
     code: ClassVar[str]
+    close_code: ClassVar[int | None] = None
     retry_after_ms: int | None = None
 
     def __init__(self, sentence: str, target_id: str | None = None) -> None:
@@ -192,4 +200,32 @@ class TooManyWaiting(SignalError):
         super().__init__(
             f"Nobody else is in room {quoted(room_id)}, and {limit} wait already."
             " Start the peer, then offer again.",
+        )
+
+
+class Unauthorized(SignalError):
+    """The client shows no token, or one that is not taken here."""
+
+    code = "unauthorized"
+    close_code = 4401
+
+
+class Forbidden(SignalError):
+    """The client's token is a good one, but not for what the client wants to be or where."""
+
+    code = "forbidden"
+    close_code = 4403
+
+    def __init__(self, name: str, allowed: Iterable[str], wanted: str) -> None:
+        """
+        Args:
+            name: the field in which the client says what it wants.
+            allowed: what the token allows there.
+            wanted: what the client wants.
+        """
+        shown = [quoted(each) for each in islice(allowed, ALLOWED_SHOWN + 1)]
+        shown[ALLOWED_SHOWN:] = ["…"] * (len(shown) > ALLOWED_SHOWN)
+        super().__init__(
+            f"This token is for {name} {' or '.join(shown)}, not {quoted(wanted)}."
+            " Use that, or get a token for what you want."
         )

@@ -5,6 +5,9 @@ A session knows messages and rooms, not the bytes, the dialect or the network th
 
 import logging
 
+from msgspec.structs import replace
+
+from twisted_signal.auth import Verifier
 from twisted_signal.backlog import Queue
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
@@ -68,17 +71,38 @@ class Session:
         label: what log lines call the client: its address, and its id once it had one.
     """
 
-    __slots__ = ("_claim", "_client", "_registry", "label", "member")
+    __slots__ = (
+        "_claim",
+        "_client",
+        "_expires_at",
+        "_registry",
+        "_token",
+        "_verifier",
+        "label",
+        "member",
+    )
 
-    def __init__(self, client: Client, registry: Registry, address: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        registry: Registry,
+        address: str,
+        verifier: Verifier | None = None,
+        token: str | None = None,
+    ) -> None:
         """
         Args:
             client: the connection, as far as a session knows it.
             registry: the rooms of the server.
             address: where the client is, for the log.
+            verifier: checks who may enter; None: everybody.
+            token: what the client showed in its opening handshake, if it did.
         """
         self._client = client
         self._registry = registry
+        self._verifier = verifier
+        self._token = token
+        self._expires_at: float | None = None
         self.label = address
         self.member: Member | None = None
         self._claim: Claim | None = None
@@ -102,13 +126,13 @@ class Session:
             case IceCandidate() | Offer() | Answer() if member is not None:  # the frequent ones
                 relay(message, member)
             case Register():
-                self._register(message)
+                self._register(self._admitted(message, now_ns))
             case Resume():
-                self._resume(message)
+                self._resume(message, now_ns)
             case Ping():
                 self._tell(Pong(now_ns // 1_000_000))
             case Token():
-                pass
+                self._renew(message.token, now_ns)
             case ClientReport():
                 log.warning("Reported by %s: %s", self.label, quoted(without_sdp(message.message)))
             case _ if member is None:
@@ -150,6 +174,35 @@ class Session:
         client.deliver(message)
 
     # Coming
+
+    def _admitted(self, message: Register, now_ns: int) -> Register:
+        """Return what the client registers as, by its token.
+
+        Raises:
+            Unauthorized, Forbidden: it may not.
+        """
+        if self._verifier is None:
+            return message
+        claims = self._verifier.verify(message.token or self._token, now_ns / 1e9)
+        identity = claims.admit(message.room_id, message.client_id, message.client_type)
+        self._expires_at = claims.expires_at
+        return replace(message, client_id=identity.client_id, client_type=identity.client_type)
+
+    def _renew(self, token: str, now_ns: int) -> None:
+        """Let the client stay as long as a fresh token allows.
+
+        Raises:
+            Unauthorized, Forbidden: it does not allow what the client is and where it is.
+        """
+        if self._verifier is None:
+            return
+        claims = self._verifier.verify(token, now_ns / 1e9)
+        member = self.member
+        if member is not None:
+            claims.admit(member.room.room_id, member.client_id, member.client_type)
+            member.expires_at = claims.expires_at
+            self._client.admit(claims.expires_at)
+        self._token = token
 
     def _register(self, message: Register) -> None:
         before = self.member
@@ -204,6 +257,7 @@ class Session:
             hand_over_again(before, member)
 
     def _confirm(self, member: Member, *, resume: bool) -> None:
+        member.expires_at = self._expires_at
         peers = [peer.client_id for peer in member.peers()]
         registered = Registered(member.client_id, member.room.room_id, peers)
         window = self._registry.limits.resume_window
@@ -217,7 +271,7 @@ class Session:
         self._client.admit(member.expires_at)
         self._client.deliver(registered)
 
-    def _resume(self, message: Resume) -> None:
+    def _resume(self, message: Resume, now_ns: int) -> None:
         if self.member is not None:
             raise InvalidMessage("`resume`", "is for a new connection, before anything else")
         member, before, missed = self._registry.resume(
@@ -238,6 +292,9 @@ class Session:
         self._client.admit(member.expires_at)
         for each in missed:
             member.client.deliver(each)
+        self._expires_at = member.expires_at
+        if self._token is not None:
+            self._renew(self._token, now_ns)
 
     # An id that another connection has
 

@@ -11,6 +11,8 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
+from twisted_signal.auth import Verifier
+from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, tcp_listener
 from twisted_signal.outbox import Outbox
@@ -41,6 +43,7 @@ class Options(usage.Options):
         listeners: where to listen.
         limits: how much one client may take.
         outbox: gathers what is sent and logged in a turn of the reactor.
+        key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
     """
 
     longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
@@ -60,15 +63,31 @@ class Options(usage.Options):
 
     listeners: list[Listener]
     limits: Limits
+    key_files: KeyFiles | None
 
     def __init__(self) -> None:
         super().__init__()
         self._endpoints: list[str] = []
+        self._secret_files: list[str] = []
+        self._public_key_files: list[str] = []
         self.outbox = Outbox()
 
     def opt_endpoint(self, description: str) -> None:
         """Listen at a Twisted endpoint, such as tcp6:8765; repeatable, with --port or instead."""
         self._endpoints.append(description)
+
+    def opt_auth_secret_file(self, path: str) -> None:
+        """Let in only who shows a token (JWT) made with the secret in this file."""
+        self._secret_files.append(path)
+
+    def opt_auth_public_key_file(self, path: str) -> None:
+        """Let in only who shows a token made with the private key of one in here; repeatable."""
+        self._public_key_files.append(path)
+
+    @property
+    def verifier(self) -> Verifier | None:
+        """Checks tokens, by the key files as last read; None: all enter."""
+        return None if self.key_files is None else self.key_files.verifier
 
     def getSynopsis(self) -> str:
         """Return how to use it; the options are the same in both ways."""
@@ -112,6 +131,7 @@ class Options(usage.Options):
                 f"--duplicate-id must be one of {', '.join(DuplicateId)},"
                 f" not {quoted(self['duplicate-id'])}"
             )
+        self.key_files = self._read_key_files()
         self.listeners = self._find_listeners()
         runner = getattr(self, "parent", None)
         if runner is not None:
@@ -131,6 +151,22 @@ class Options(usage.Options):
             listeners.append(tcp_listener(_reactor(), host, port))
         return listeners + [endpoint_listener(_reactor(), each) for each in self._endpoints]
 
+    def _read_key_files(self) -> KeyFiles | None:
+        secrets, public = self._secret_files, self._public_key_files
+        if not secrets and not public:
+            return None
+        if secrets and public:
+            raise usage.UsageError(
+                "--auth-secret-file and --auth-public-key-file do not go together; use one"
+            )
+        if len(secrets) > 1:
+            raise usage.UsageError("--auth-secret-file may be given once only")
+        option = "auth-public-key-file" if public else "auth-secret-file"
+        try:
+            return KeyFiles(secrets[0] if secrets else None, public)
+        except UnusableKey as error:
+            raise usage.UsageError(f"--{option} {error}") from None
+
     def _number(self, option: str, largest: int) -> int:
         text = self[option]
         if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
@@ -147,6 +183,7 @@ def makeService(options: Options) -> IService:
         reactor,
         Registry(options.limits, DuplicateId(options["duplicate-id"])),
         limits=options.limits,
+        verifier=options.verifier,
         outbox=options.outbox,
     )
     return SignalService(reactor, factory, options.listeners)

@@ -7,6 +7,12 @@ _PLAIN_NAME = re.compile(r"[\w.:@+/-]+")
 
 _SDP_LINE = re.compile(r"\b[a-z]=")
 
+# A JWT begins with {" in base64url. Both stand at the beginning of a word and are taken whole, so
+# that nothing is read twice: the text may be long and made to be slow.
+_TOKEN = re.compile(
+    r"(?<![\w-])(?:eyJ[\w-]*+(?:\.[\w-]*+)*+|((?i:token)=)[^\s&#;\"'<>]*+)", re.ASCII
+)
+
 QUOTED_LENGTH = 160
 """How many characters `quoted` shows of a longer text."""
 
@@ -31,6 +37,11 @@ def without_sdp(text: str) -> str:
     """Return a text up to where it begins to quote an SDP (RFC 8866): its contents are private."""
     sdp = _SDP_LINE.search(text)
     return text if sdp is None else text[: sdp.start()] + "…"
+
+
+def without_tokens(text: str) -> str:
+    """Return a text, such as a URL, with `…` for each token in it: who has a token may enter."""
+    return _TOKEN.sub(lambda found: (found[1] or "") + "…", text)
 
 
 def quoted(text: str) -> str:

@@ -18,10 +18,11 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import __version__
+from twisted_signal.auth import SUBPROTOCOL, Verifier, shown_token
 from twisted_signal.channel import Channel, ChannelFactory
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
-from twisted_signal.errors import SignalError
+from twisted_signal.errors import SignalError, Unauthorized
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
 from twisted_signal.messages import Arrival, ServerMessage, ServerShutdown
@@ -64,7 +65,7 @@ class Inquiry:
 class SignalProtocol(Channel):
     """One client's connection. Implements `connection.Client`."""
 
-    __slots__ = ("_conversation", "_expiry", "_inquiry", "_session", "_silence")
+    __slots__ = ("_conversation", "_expiry", "_inquiry", "_session", "_silence", "_token")
 
     factory: "SignalFactory"
 
@@ -75,6 +76,7 @@ class SignalProtocol(Channel):
         self._silence: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
         self._inquiry: Inquiry | None = None
+        self._token: str | None = None
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -82,10 +84,15 @@ class SignalProtocol(Channel):
         self.factory.connected(self)
         self.factory.expect(self, self.factory.limits.handshake_timeout)
 
-    def onConnect(self, request: ConnectionRequest) -> None:
-        """The opening handshake came in, and is a right one."""
+    def onConnect(self, request: ConnectionRequest) -> str | None:
+        """The opening handshake came in, and is a right one. Returns the subprotocol, if any."""
         query = {name: values[0] for name, values in request.params.items()}
         self._conversation = Conversation(OpeningRequest(request.path, query))
+        if self.factory.verifier is not None:
+            self._token = shown_token(
+                request.headers.get("authorization"), query.get("token"), request.protocols
+            )
+        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
     def onOpen(self) -> None:
         """The WebSocket is open."""
@@ -95,7 +102,11 @@ class SignalProtocol(Channel):
         else:
             self.factory.watch(self)
         log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
-        self._session = session = Session(self, self.factory.registry, self.address)
+        factory = self.factory
+        self._session = session = Session(
+            self, factory.registry, self.address, factory.verifier, self._token
+        )
+        self._token = None
         self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
             self._silence = self.factory.reactor.callLater(
@@ -246,7 +257,8 @@ class SignalProtocol(Channel):
         self._expiry = self.factory.reactor.callLater(max(left, 0), self._token_expired)
 
     def _token_expired(self) -> None:
-        self.close(4401, "Your token has expired")
+        assert self._session is not None, "it showed the token"
+        self._failed(self._session, Unauthorized("Your token has expired. Get a fresh one."))
 
     def _end_inquiry(self) -> None:
         """The time is up in which something should have come."""
@@ -284,6 +296,8 @@ class SignalProtocol(Channel):
         """Tell the client why nothing came of its message."""
         if isinstance(error, SignalError):
             session.refuse(error)
+            if error.close_code is not None:
+                self.close(error.close_code, str(error))
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         log.error("A message from %s could not be handled", session.label, exc_info=error)
@@ -316,6 +330,7 @@ class SignalFactory(ChannelFactory):
         registry: Registry | None = None,
         *,
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        verifier: Verifier | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         outbox: Outbox | None = None,
     ) -> None:
@@ -324,6 +339,7 @@ class SignalFactory(ChannelFactory):
             reactor: where the connections' timers run.
             registry: the rooms; new ones by default.
             limits: how much one client may take.
+            verifier: checks who may enter; None: everybody.
             now_ns: the wall clock, in nanoseconds since 1970.
             outbox: gathers what is sent; a new one by default.
         """
@@ -334,6 +350,7 @@ class SignalFactory(ChannelFactory):
             limits=limits,
         )
         self.registry = registry or Registry(limits)
+        self.verifier = verifier
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()
         self._all_gone: Deferred[None] | None = None
