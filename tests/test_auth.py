@@ -61,6 +61,11 @@ def by_public_key(directory: Path) -> Verifier:
     return KeyFiles(None, paths).verifier
 
 
+def short(value: object) -> str:
+    """Return the name of a case."""
+    return repr(value)[:60]
+
+
 def refusal(verifier: Verifier, token: str | None, now: float = NOW) -> str:
     """Return the sentence by which a token is refused."""
     with pytest.raises(Unauthorized) as caught:
@@ -319,6 +324,7 @@ def test_where_there_is_a_secret_nothing_else_is_taken(by_hmac: Verifier, algori
         " ",
         '{"alg":"HS256"} {}',
     ],
+    ids=short,
 )
 def test_a_header_that_is_wrong_spoils_a_token_that_is_signed_well(
     by_hmac: Verifier, header: str | bytes
@@ -437,6 +443,7 @@ def test_a_name_must_be_one(by_hmac: Verifier, name: str, value: object) -> None
         '{"exp":1800000060,"room":"lab1","x":' + "[" * 2900 + "]" * 2900 + "}",
         json.dumps(CLAIMS).encode("utf-16"),
     ],
+    ids=short,
 )
 def test_claims_that_are_no_json_object_count_for_nothing(
     by_hmac: Verifier, claims: str | bytes

@@ -292,6 +292,7 @@ def test_a_key_that_is_too_weak_or_of_another_kind_is_refused(tmp_path: Path) ->
         (b'{"keys":' + b"[" * 100_000, "holds no JWK set: "),
         (b" " * (2**20 + 1), "is longer than any file of keys"),
     ],
+    ids=lambda value: repr(value)[:60],
 )
 def test_what_holds_no_key_is_one_line(tmp_path: Path, data: bytes, complaint: str) -> None:
     assert complaint in reason(tmp_path / "key.pem", data)

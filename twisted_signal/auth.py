@@ -303,7 +303,7 @@ def _json_object(part: str, data: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(data)
         _UNIQUE_NAMES.decode(data.decode("utf-8"))  # msgspec takes the last of several
-    except (ValueError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise _malformed(f"its {part} is no JSON object in UTF-8 with each name once")

@@ -295,7 +295,7 @@ _JWK_ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed
 def _jwk_keys(path: Path, data: bytes) -> Iterator[Key]:
     try:
         jwks = msgspec.json.decode(data, type=_JwkSet).keys
-    except (ValueError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UnusableKey(path, f"holds no JWK set: {printable(str(error))}") from None
     found = False
     for jwk in jwks:

@@ -97,7 +97,7 @@ def _name(text: str) -> str:
     try:
         text.encode("utf-8")  # what a terminal sent in another encoding cannot be
         return msgspec.convert(text, Name)
-    except ValueError:
+    except (msgspec.ValidationError, UnicodeError):
         raise argparse.ArgumentTypeError(NAME_RULE) from None
 
 
