@@ -1,5 +1,7 @@
 """Clients on an in-memory transport and a Clock; `websockets` speaks the client's side."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,6 +15,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 from zope.interface import implementer
 
@@ -113,10 +116,18 @@ class MemoryClient:
         self.response: Response | None = None
         self._frames: list[Frame] = []
 
-    def request(self, path: str) -> None:
+    def request(
+        self,
+        path: str = "/",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        subprotocols: Sequence[str] | None = None,
+    ) -> None:
         """Send the opening handshake and take the answer."""
-        self.websocket = ClientProtocol(parse_uri(f"ws://test{path}"))
-        self.websocket.send_request(self.websocket.connect())
+        offered = [Subprotocol(name) for name in subprotocols] if subprotocols else None
+        self.websocket = ClientProtocol(parse_uri(f"ws://test{path}"), subprotocols=offered)
+        request = self.websocket.connect()
+        request.headers.update(headers)
+        self.websocket.send_request(request)
         self.flush()
         self._read()
 

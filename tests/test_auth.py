@@ -30,7 +30,7 @@ from tokens import (
     signed,
 )
 
-from twisted_signal.auth import LEEWAY, TOKEN_LENGTH, Claims, Verifier, matches
+from twisted_signal.auth import LEEWAY, TOKEN_LENGTH, Claims, Verifier, matches, shown_token
 from twisted_signal.errors import Forbidden, SignalError, Unauthorized
 from twisted_signal.keys import KeyFiles
 
@@ -64,6 +64,25 @@ def by_public_key(directory: Path) -> Verifier:
 def short(value: object) -> str:
     """Return the name of a case."""
     return repr(value)[:60]
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query", "subprotocols", "token"),
+    [
+        (None, None, [], None),
+        ("Bearer a.b.c", "x", ["vislam-signal", "bearer.y"], "a.b.c"),
+        ("bearer  a.b.c ", None, [], "a.b.c"),
+        ("Basic a.b.c", "x", [], "x"),
+        ("Bearer ", "x", [], "x"),
+        (None, "x", ["vislam-signal", "bearer.a.b.c"], "a.b.c"),
+        (None, "x", ["vislam-signal", "bearer"], "x"),
+        (None, None, ["bearer.a.b.c", "bearer.x"], "a.b.c"),
+    ],
+)
+def test_a_token_is_shown_in_one_of_three_places_of_the_handshake(
+    authorization: str | None, query: str | None, subprotocols: list[str], token: str | None
+) -> None:
+    assert shown_token(authorization, query, subprotocols) == token
 
 
 def refusal(verifier: Verifier, token: str | None, now: float = NOW) -> str:

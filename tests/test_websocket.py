@@ -1,11 +1,14 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 from memory import NOW_NS, Memory, MemoryClient
+from tokens import CLAIMS, SECRET, by_secret
 from twisted.internet.testing import StringTransport
 from websockets.frames import Frame, Opcode
 
 from twisted_signal import __version__
+from twisted_signal.keys import KeyFiles
 from twisted_signal.limits import Limits
 from twisted_signal.messages import PeerLeft
 from twisted_signal.websocket import (
@@ -541,6 +544,212 @@ def test_a_claim_that_is_not_decided_is_in_time() -> None:
 
     assert client.close_code is None
     assert client.hear()[0]["type"] == "registered"
+
+
+# Tokens
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Memory:
+    """A server that lets in only who shows a token."""
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET)
+    return Memory(KeyFiles(str(path)).verifier)
+
+
+def token(seconds: float = 3600, **claims: object) -> str:
+    """Return a token for room `lab1`, that is valid so long."""
+    return by_secret(CLAIMS | {"exp": NOW_NS / 1e9 + seconds} | claims)
+
+
+def test_a_token_in_register_opens_its_room(guarded: Memory) -> None:
+    client = guarded.open()
+
+    client.say(type="register", client_id="a", room_id="lab1", token=token())
+
+    assert client.hear()[0]["type"] == "registered"
+
+
+def test_a_token_in_the_handshake_opens_its_room(guarded: Memory) -> None:
+    shown = token()
+    by_query = guarded.open(f"/?token={shown}")
+    by_header = guarded.connect()
+    by_header.request(headers={"Authorization": f"Bearer {shown}"})
+    by_subprotocol = guarded.connect()
+    by_subprotocol.request(subprotocols=["vislam-signal", f"bearer.{shown}"])
+    assert by_subprotocol.response is not None
+    assert by_subprotocol.response.headers["Sec-WebSocket-Protocol"] == "vislam-signal"
+
+    for client_id, client in enumerate((by_query, by_header, by_subprotocol)):
+        client.say(type="register", client_id=str(client_id), room_id="lab1")
+        assert client.hear()[0]["type"] == "registered"
+
+
+def test_who_shows_no_token_is_told_and_closed(guarded: Memory) -> None:
+    client = guarded.open()
+
+    client.say(type="register", client_id="a", room_id="lab1")
+
+    assert client.hear()[0]["code"] == "unauthorized"
+    assert client.close_code == 4401
+
+
+@pytest.mark.parametrize(
+    ("register", "claims"),
+    [
+        ({"room_id": "lab2"}, {}),
+        ({"room_id": "lab1"}, {"sub": "b"}),
+        ({"room_id": "lab1", "client_type": "pc"}, {"client_type": "android"}),
+    ],
+)
+def test_a_token_for_something_else_is_told_and_closed(
+    guarded: Memory, register: dict[str, str], claims: dict[str, str]
+) -> None:
+    client = guarded.open()
+
+    client.say(type="register", client_id="a", token=by_secret(CLAIMS | claims), **register)
+
+    assert client.hear()[0]["code"] == "forbidden"
+    assert client.close_code == 4403
+    assert guarded.factory.registry.rooms == {}
+
+
+def test_a_token_names_a_client_that_names_itself_not(guarded: Memory) -> None:
+    shown = token(sub="phone1")
+    guarded.open(f"/signaling?room=lab1&token={shown}")
+
+    assert guarded.factory.registry.holder("lab1", "phone1") is not None
+
+
+def test_the_app_without_a_token_is_told_and_closed(guarded: Memory) -> None:
+    app = guarded.connect()
+
+    app.request("/signaling?room=lab1")
+
+    assert "token" in app.hear()[0]["message"]
+    assert app.close_code == 4401
+
+
+def test_a_move_needs_a_token_for_where_it_goes(guarded: Memory) -> None:
+    client = guarded.open(f"/?token={token(room=['lab1', 'lab2'])}")
+    client.say(type="register", client_id="a", room_id="lab1")
+    client.say(type="register", client_id="a", room_id="lab2")
+    assert [message["room_id"] for message in client.hear()] == ["lab1", "lab2"]
+
+    client.say(type="register", client_id="a", room_id="lab3")
+
+    assert client.hear()[0]["code"] == "forbidden"
+    assert client.close_code == 4403
+
+
+def test_who_stays_longer_than_its_token_and_a_minute_is_told_and_closed(guarded: Memory) -> None:
+    client = guarded.open()
+    client.say(type="register", client_id="a", room_id="lab1", token=token(10))
+    client.hear()
+
+    for _ in range(69):
+        guarded.wait(1)
+        client.answer()
+    assert client.close_code is None
+    guarded.wait(1)
+
+    assert client.hear()[0]["code"] == "unauthorized"
+    assert client.close_code == 4401
+
+
+def test_a_fresh_token_lets_a_client_stay(guarded: Memory) -> None:
+    client = guarded.open()
+    client.say(type="register", client_id="a", room_id="lab1", token=token(10))
+    client.hear()
+
+    client.say(type="token", token=token(100))
+    for _ in range(159):
+        guarded.wait(1)
+        client.answer()
+
+    assert client.hear() == []
+    assert client.close_code is None
+    guarded.wait(1)
+    assert client.close_code == 4401
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"), [({"room": "lab2"}, 4403), ({"sub": "b"}, 4403), ({"exp": 1}, 4401)]
+)
+def test_a_fresh_token_for_something_else_ends_the_stay(
+    guarded: Memory, claims: dict[str, object], code: int
+) -> None:
+    client = guarded.open(f"/?token={token()}")
+    client.say(type="register", client_id="a", room_id="lab1")
+
+    client.say(type="token", token=by_secret(CLAIMS | claims))
+
+    assert client.close_code == code
+
+
+def test_a_token_may_be_shown_before_registering(guarded: Memory) -> None:
+    client = guarded.open()
+    client.say(type="token", token=token())
+
+    client.say(type="register", client_id="a", room_id="lab1")
+
+    assert client.hear()[0]["type"] == "registered"
+
+
+def test_without_keys_a_token_is_not_looked_at(memory: Memory) -> None:
+    client = memory.open("/?token=nonsense")
+    client.say(type="token", token="nonsense")
+
+    client.say(type="register", client_id="a", token="nonsense")
+
+    assert [message["type"] for message in client.hear()] == ["registered"]
+
+
+def test_a_place_that_is_kept_ends_with_its_token(guarded: Memory) -> None:
+    client = guarded.open()
+    client.say(type="register", client_id="a", room_id="lab1", token=token(10), resume=True)
+    (registered,) = client.hear()
+    client.transport.end()
+
+    again = guarded.open()
+    again.say(type="resume", resume_token=registered["resume_token"])
+    assert again.hear()[0]["type"] == "resumed"
+    for _ in range(70):
+        guarded.wait(1)
+        again.answer()
+
+    assert again.close_code == 4401
+
+
+def test_a_place_can_be_resumed_with_a_fresh_token(guarded: Memory) -> None:
+    client = guarded.open()
+    client.say(type="register", client_id="a", room_id="lab1", token=token(10), resume=True)
+    (registered,) = client.hear()
+    client.transport.end()
+
+    again = guarded.open(f"/?token={token(100)}")
+    again.say(type="resume", resume_token=registered["resume_token"])
+    for _ in range(150):
+        guarded.wait(1)
+        again.answer()
+
+    assert again.close_code is None
+
+
+def test_a_token_is_never_logged(guarded: Memory, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    shown = token()
+    client = guarded.open(f"/signaling?token={shown}")
+    client.say(type="register", client_id="a", room_id="lab1", token=shown)
+    client.say(type="register", client_id="a", room_id="lab2", token=shown)
+    app = guarded.open(f"/signaling?room=lab1&token={shown}")
+    app.say(type="error", message=f"cannot reach ws://host/?token={shown}")
+
+    ours = [record for record in caplog.records if record.name.startswith("twisted_signal")]
+    said = "\n".join(record.getMessage() for record in ours)
+    assert "/signaling" in said
+    for part in shown.split("."):
+        assert part not in said
 
 
 # An id that is taken

@@ -38,7 +38,7 @@ from twisted_signal.messages import (
 )
 from twisted_signal.registry import DuplicateId, Member, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
-from twisted_signal.text import quoted, without_sdp
+from twisted_signal.text import quoted, without_sdp, without_tokens
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,8 @@ class Session:
             case Token():
                 self._renew(message.token, now_ns)
             case ClientReport():
-                log.warning("Reported by %s: %s", self.label, quoted(without_sdp(message.message)))
+                said = quoted(without_tokens(without_sdp(message.message)))
+                log.warning("Reported by %s: %s", self.label, said)
             case _ if member is None:
                 self._hold(message)
             case Message():
