@@ -13,7 +13,7 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text", "errors", "messages", "backlog", "registry", "dialects", "session",
-    "frames", "handshake", "outbox", "limits", "keepalive",
+    "frames", "handshake", "outbox", "limits", "admission", "sparingly", "keepalive",
 )  # fmt: skip
 
 

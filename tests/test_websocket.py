@@ -6,11 +6,8 @@ from websockets.frames import Frame, Opcode
 from twisted_signal import __version__
 from twisted_signal.limits import Limits
 from twisted_signal.messages import PeerLeft
-from twisted_signal.websocket import (
-    CLOSE_TIMEOUT,
-    SILENCE,
-    SignalProtocol,
-)
+from twisted_signal.sending import CLOSE_TIMEOUT
+from twisted_signal.websocket import SILENCE, SignalProtocol
 
 HANDSHAKE_TIMEOUT = Limits().handshake_timeout
 MAX_MESSAGE_SIZE = Limits().max_message_size

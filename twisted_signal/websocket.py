@@ -26,6 +26,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
+from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
@@ -34,8 +35,6 @@ log = logging.getLogger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
-CLOSE_TIMEOUT = 5
-"""Seconds from the first Close frame to the end of the TCP connection."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -59,12 +58,12 @@ class SignalProtocol(Channel):
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
-        super().connectionMade()
         self.factory.connected(self)
-        self.factory.expect(self, self.factory.limits.handshake_timeout)
+        super().connectionMade()
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """The opening handshake came in, and is a right one."""
+        super().onConnect(request)
         query = {name: values[0] for name, values in request.params.items()}
         self._conversation = Conversation(OpeningRequest(request.path, query))
 
@@ -135,13 +134,6 @@ class SignalProtocol(Channel):
         """The TCP connection is gone."""
         super().connectionLost(reason)
         self.factory.disconnected(self)
-
-    def expire(self) -> None:
-        """The opening handshake, or the closing one, has not come to its end in time."""
-        if self.state == CONNECTING:
-            seconds = self.factory.limits.handshake_timeout
-            log.info("No WebSocket handshake from %s in %d s", self.address, seconds)
-        super().expire()
 
     def deliver(self, message: ServerMessage) -> None:
         """See `registry.Client`."""
