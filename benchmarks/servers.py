@@ -22,6 +22,13 @@ PATIENCE = 30.0
 LISTENING = re.compile(r"(?:listening|Listening on ws://127\.0\.0\.1:) ?(\d+)$", re.MULTILINE)
 """What a peer says on its standard output, or our server in its log."""
 
+MUCH = 1_000_000
+RAISED = (
+    *("message-rate", "message-burst", "frame-rate", "max-room-size"),
+    *("max-clients", "max-clients-per-address", "connect-rate-per-address"),
+)
+"""The limits of ours that a workload would meet: they stay on, with this value."""
+
 
 class MissingError(Exception):
     """What a server needs is not on this machine."""
@@ -78,7 +85,9 @@ def _ours(settings: Settings) -> Server:
         f" ({libraries}, CPython {python})",
         [
             *(str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "vislam-signal"),
-            *("--port", "0", "--host", "127.0.0.1", *shlex.split(settings.ours_options)),
+            *("--port", "0", "--host", "127.0.0.1"),
+            *(f"--{limit}={MUCH}" for limit in RAISED),
+            *shlex.split(settings.ours_options),
         ],
     )
 

@@ -28,13 +28,19 @@ NOW_NS = 1_795_417_440_399_364_306
 
 @implementer(ITCPTransport)
 class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection: only ITCPTransport has it
-    """A TCP connection in memory, which ends when it is told to."""
+    """A TCP connection in memory, which ends when it is told to.
+
+    Attributes:
+        is_stubborn: the client does not end its side when the server has ended its own.
+    """
 
     def __init__(self, protocol: SignalProtocol, port: int) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", "192.0.2.7", port))
         self.protocol = protocol
         self.no_delay = False
         self.aborted = False
+        self.half_closed = False
+        self.is_stubborn = False
         self.ended = False
 
     def sent(self) -> bytes:
@@ -52,6 +58,11 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
     def loseConnection(self) -> None:
         super().loseConnection()
         self.end()
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+        if not self.is_stubborn:
+            self.end()
 
     def unregisterProducer(self) -> None:
         """Do nothing, as a real transport without a producer does."""

@@ -13,12 +13,14 @@ from twisted_signal.websocket import SignalFactory
 class TurningTransport(MemoryTransport):
     """A TCP connection in memory that sends at the end of a turn, as the reactor does it.
 
-    What was written in the turn in which a connection is aborted is lost with it.
+    Attributes:
+        lost: what was written in the turn in which the connection was aborted.
     """
 
     def __init__(self, protocol: Any, port: int) -> None:
         super().__init__(protocol, port)
         self._written: list[bytes] = []
+        self.lost = b""
 
     def write(self, data: bytes) -> None:
         self._written.append(data)
@@ -29,13 +31,17 @@ class TurningTransport(MemoryTransport):
         self.io.write(b"".join(written))
 
     def abortConnection(self) -> None:
+        self.lost += b"".join(self._written)
         self._written.clear()
         super().abortConnection()
 
 
 def ours(protocol: type, max_message_size: int) -> SignalFactory:
     """Return our factory, but for what it makes: another of our channels."""
-    factory = SignalFactory(Clock(), limits=Limits(max_message_size=max_message_size))
+    limits = Limits(
+        max_message_size=max_message_size, connect_rate_per_address=0, max_clients_per_address=0
+    )
+    factory = SignalFactory(Clock(), limits=limits)
     factory.protocol = protocol  # type: ignore[assignment] # as Autobahn's own factory does
     return factory
 

@@ -228,6 +228,7 @@ def test_without_an_interval_nobody_is_pinged() -> None:
         memory.clock.advance(1)
 
     assert client.transport.sent() == b""
+    client.transport.end()
     assert memory.clock.getDelayedCalls() == []
 
 

@@ -19,6 +19,7 @@ from websockets.uri import parse_uri
 
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
+from twisted_signal.sending import CLOSE_TIMEOUT, LINGER_SIZE
 from twisted_signal.slim import CLOSED, OPEN
 from twisted_signal.websocket import SignalFactory, SignalProtocol
 
@@ -91,9 +92,10 @@ def wires() -> Iterator[Wires]:
     made.close()
 
 
-def make_factory(wires: Wires, max_buffer: int = Limits().max_buffer) -> SignalFactory:
-    limits = Limits(max_buffer=max_buffer, ping_interval=0)
-    return SignalFactory(wires.reactor, limits=limits, outbox=wires.outbox)
+def make_factory(wires: Wires, **limits: int) -> SignalFactory:
+    return SignalFactory(
+        wires.reactor, limits=Limits(ping_interval=0, **limits), outbox=wires.outbox
+    )
 
 
 @pytest.fixture
@@ -267,7 +269,7 @@ def test_the_limit_is_for_what_waits_and_not_for_what_was_sent(wires: Wires) -> 
 
 
 def test_pings_of_a_client_that_does_not_read_count_too(wires: Wires) -> None:
-    line = Line(wires, make_factory(wires, max_buffer=20_000))
+    line = Line(wires, make_factory(wires, max_buffer=20_000, frame_rate=0))
     ping = b"\x89\xfd" + MASK + b"." * 125
 
     for _ in range(200):
@@ -458,3 +460,87 @@ def test_what_was_gathered_for_a_client_that_is_gone_goes_nowhere(
     wires.outbox.close()
 
     assert sent == []
+
+
+# The last word
+
+
+def last_words(line: Line) -> bytes:
+    """Return what the client reads until the connection ends, which no reset must cut short."""
+    heard = bytearray()
+    line.socket.settimeout(0)
+    while True:
+        try:
+            data = line.socket.recv(65536)
+        except BlockingIOError:
+            line.wires.turn(0.05)
+            continue
+        if not data:
+            return bytes(heard)
+        heard += data
+
+
+def test_a_close_frame_arrives_at_a_client_that_goes_on_sending(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires))
+    pongs = b"\x8a\x80" + MASK
+    line.socket.sendall(pongs * 2000)
+    wires.turn_until(lambda: line.channel.state == CLOSED)
+    line.socket.sendall(bytes(20_000))
+    wires.turn()
+    line.socket.sendall(bytes(20_000))
+
+    assert last_words(line).startswith(b"\x88'\x03\xf0More than 500 frames came")
+    assert line.channel.factory.connections
+    line.socket.close()
+    wires.turn_until(lambda: not line.channel.factory.connections)
+
+
+def test_a_refusal_arrives_at_a_client_that_goes_on_sending(wires: Wires) -> None:
+    factory = make_factory(wires)
+    protocol: Any = factory.buildProtocol(None)
+    _, client = wires.connect(protocol)
+    client.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000)
+    wires.turn_until(lambda: protocol.state == CLOSED)
+    client.sendall(b"x" * 100_000)
+    wires.turn()
+
+    heard = client.makefile("rb").read()
+
+    assert heard.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    client.close()
+    wires.turn_until(lambda: not factory.connections)
+
+
+def test_what_waits_for_a_client_goes_out_before_the_last_word(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires))
+    count = 60
+    line.send_texts(0, count)
+    assert line.channel._waiting is not None
+
+    line.channel.end_with(4429, "enough")
+
+    assert line.channel.state == CLOSED
+    while line.websocket.close_rcvd is None:
+        wires.turn(0.05)
+        line.read_available()
+    assert numbers(line.frames[:-1]) == list(range(count))
+    assert line.websocket.close_rcvd.code == 4429
+    assert last_words(line) == b""
+
+
+def test_a_client_that_neither_stops_nor_reads_fills_its_window_and_no_more(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires))
+    line.channel.end_with(4429, "enough")
+    line.socket.settimeout(0)
+
+    sent = 0
+    stuck = 0
+    while stuck < 3:
+        try:
+            sent += line.socket.send(bytes(65536))
+        except BlockingIOError:
+            stuck = 0 if wires.turn(0.05) else stuck + 1
+
+    assert LINGER_SIZE < sent < LINGER_SIZE + 100 * BUFFER
+    wires.reactor.pump([1] * (CLOSE_TIMEOUT + 1))
+    wires.turn_until(lambda: not line.channel.factory.connections)

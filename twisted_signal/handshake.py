@@ -7,6 +7,7 @@ rare, is left for Autobahn, which answers it in full.
 import re
 from base64 import b64encode
 from hashlib import sha1
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -82,6 +83,34 @@ def response(request: Request, server: str) -> bytes:
         b"Connection: Upgrade\r\n"
         b"Sec-WebSocket-Accept: %b\r\n\r\n"
     ) % (server.encode("ascii"), request.accept)
+
+
+def refusal(code: int, sentence: str, server: str, headers: list[tuple[str, str]]) -> bytes:
+    """Return the answer that refuses a request.
+
+    Args:
+        code: the HTTP status.
+        sentence: for people, without a full stop.
+        server: for the header of that name.
+        headers: more of them, names and values.
+    """
+    body = f"{sentence}.\n".encode()
+    lines = [
+        f"HTTP/1.1 {code} {_phrase(code)}",
+        f"Server: {server}",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    return "\r\n".join(lines).encode("ascii") + END + body
+
+
+def _phrase(code: int) -> str:
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return "Refused"
 
 
 def _is_ordinary(headers: dict[str, str]) -> bool:

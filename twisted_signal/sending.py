@@ -8,13 +8,19 @@ import logging
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import INegotiated, ITCPTransport
 
 from twisted_signal.addresses import peer_text
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 
 log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 5
+"""Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
+LINGER_SIZE = 256 * 1024
+"""Bytes that a client may have on their way, or send, after the last word to it."""
 
 
 class SendingProtocol(SlimProtocol):
@@ -23,6 +29,7 @@ class SendingProtocol(SlimProtocol):
     # What each message looks at is in slots, here and in what comes of this class: the interpreter
     # finds it there five times as fast as among what Autobahn keeps in the __dict__.
     __slots__ = (
+        "_discards",  # how many bytes of a client to which nothing is said any more
         "_is_due",  # what is gathered goes out when the outbox closes
         "_out",  # gathered until the outbox closes, or a little longer
         "_waiting",  # until the transport can take more; None if it can
@@ -38,6 +45,7 @@ class SendingProtocol(SlimProtocol):
     def __init__(self) -> None:
         """Begin where nothing is sent yet."""
         self.state = CONNECTING
+        self._discards = 0
         self._is_due = False
         self._out: list[bytes] | None = None
         self._waiting: list[bytes] | None = None
@@ -46,7 +54,9 @@ class SendingProtocol(SlimProtocol):
     def connectionMade(self) -> None:
         """A TCP connection came in."""
         transport = self.transport
-        self.address = peer_text(transport.getPeer())
+        peer = transport.getPeer()
+        self.address = peer_text(peer)
+        self.host = peer.host if isinstance(peer, IPv4Address | IPv6Address) else None
         self._direct = isinstance(transport, FileDescriptor)
         if not self._direct:
             transport.registerProducer(self, streaming=True)
@@ -113,6 +123,7 @@ class SendingProtocol(SlimProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
+            self.factory.refusals["max_buffer"] += 1
             self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
 
     def _forget_output(self) -> None:
@@ -145,21 +156,57 @@ class SendingProtocol(SlimProtocol):
 
     def _closeConnection(self, abort: bool = False) -> None:
         """End the TCP connection. Without `abort`, what was sent before still goes out."""
+        if not abort:
+            self._write_out()
+        self._forget_output()
+        self.transport.unregisterProducer()
+        super()._closeConnection(abort)
+
+    def linger(self) -> None:
+        """Say nothing more, and wait for the client to end the connection.
+
+        What was sent before arrives: to close a socket which holds unread bytes, or gets more of
+        them, is to reset the connection, and then the client may lose what it has not read (RFC
+        9112, section 9.6). What it still sends costs no more than the read, and not even that where
+        it is more than could have been on its way: the connection's window fills up, until
+        the time for the close is over.
+        """
+        if self.state == CLOSED:
+            return
+        self._write_out()
+        if self.state == CLOSED:
+            return  # it did not read, and is dropped
+        self.state = CLOSED
+        self._forget_output()
+        self._discards = LINGER_SIZE
+        self.factory.expect(self, CLOSE_TIMEOUT)
+        self.transport.unregisterProducer()
+        if INegotiated.providedBy(self.transport):
+            self.transport.loseConnection()  # TLS says that it ends, and waits for the other side
+        else:
+            self.transport.loseWriteConnection()
+
+    def _discard(self, size: int) -> None:
+        """A client to which nothing is said any more has sent something."""
+        self._discards = max(0, self._discards - size)
+        if not self._discards:
+            self.transport.pauseProducing()
+
+    def _write_out(self) -> None:
+        """Let the transport have all that was sent."""
         rest = b"".join(self._out or [])
         self._out = None
-        if abort:
-            pass
-        elif self._waiting is not None or not self._direct:
+        if self._waiting is not None or not self._direct:
             self.transport.write(b"".join([*(self._waiting or []), rest]))
         elif rest:
             self._write_directly(rest)
-        self._waiting = None
-        self.transport.unregisterProducer()
-        super()._closeConnection(abort)
 
     def _drop(self, reason: str) -> None:
         """End the connection without a word, for there is nobody to hear it."""
         log.warning("Dropping the connection of %s: %s", self.address, reason)
+        self._drop_quietly(reason)
+
+    def _drop_quietly(self, reason: str) -> None:
         self.wasNotCleanReason = reason
         self.droppedByMe = True
         self.state = CLOSED

@@ -19,15 +19,17 @@ from twisted.python.failure import Failure
 
 from twisted_signal import __version__
 from twisted_signal.auth import SUBPROTOCOL, Verifier, shown_token
-from twisted_signal.channel import Channel, ChannelFactory
+from twisted_signal.channel import TOLD, Channel, ChannelFactory
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
-from twisted_signal.errors import SignalError, Unauthorized
+from twisted_signal.errors import RateLimited, SignalError, Unauthorized
 from twisted_signal.frames import TEXT, frame
+from twisted_signal.inquiry import Inquiry
 from twisted_signal.limits import Limits
 from twisted_signal.messages import Arrival, ServerMessage, ServerShutdown
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Registry
+from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
@@ -40,8 +42,6 @@ EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 SPREAD_MS = 5000
 """Milliseconds over which clients are asked to come back when the server goes down."""
-CLOSE_TIMEOUT = 5
-"""Seconds from the first Close frame to the end of the TCP connection."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -50,16 +50,7 @@ UNSUPPORTED_DATA = 1003
 INTERNAL_ERROR = 1011
 # Of our own (docs/protocol.md lists them).
 REGISTER_TIMEOUT = 4408
-
-
-class Inquiry:
-    """The question whether a client is alive, until something comes from it or time is up."""
-
-    def __init__(self, heard: int, timer: IDelayedCall) -> None:
-        """`heard`: the tick (see `keepalive`) in which something came last before it was asked."""
-        self.heard = heard
-        self.timer = timer
-        self.askers: list[Callable[[bool], None]] = []
+TOO_MANY = 4429
 
 
 class SignalProtocol(Channel):
@@ -80,12 +71,12 @@ class SignalProtocol(Channel):
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
-        super().connectionMade()
         self.factory.connected(self)
-        self.factory.expect(self, self.factory.limits.handshake_timeout)
+        super().connectionMade()
 
     def onConnect(self, request: ConnectionRequest) -> str | None:
         """The opening handshake came in, and is a right one. Returns the subprotocol, if any."""
+        super().onConnect(request)
         query = {name: values[0] for name, values in request.params.items()}
         self._conversation = Conversation(OpeningRequest(request.path, query))
         if self.factory.verifier is not None:
@@ -118,6 +109,11 @@ class SignalProtocol(Channel):
         session = self._session
         if session is None or self.state != OPEN:
             return  # it was on its way while the connection was closed from here
+        left = self.messages_left - 1
+        if left < 0:
+            self._too_many(session)
+            return
+        self.messages_left = left
         if self._silence is not None:
             self._end_silence()
         if isBinary:
@@ -133,6 +129,18 @@ class SignalProtocol(Channel):
             session.handle(message, now_ns)
         except Exception as error:
             self._failed(session, error)
+
+    def _too_many(self, session: Session) -> None:
+        """Refuse a message over the rate: tell the client once a second, and close in the end."""
+        factory, limits = self.factory, self.factory.limits
+        factory.refusals["message_rate"] += 1
+        self.excess += 1
+        if self.excess > limits.message_burst // 2:
+            self.end_with(TOO_MANY, "You go on sending more than you may")
+        elif self.messages_left == 0:
+            self.messages_left = TOLD
+            wait_ms = factory.refill_in_ms
+            session.refuse(RateLimited(limits.message_rate, limits.message_burst, wait_ms))
 
     def onPong(self, payload: bytes) -> None:
         """A ping was answered."""
@@ -196,11 +204,8 @@ class SignalProtocol(Channel):
         """The opening handshake, the registration or the closing handshake took too long."""
         if self.state == OPEN:
             self._expire_registration()
-            return
-        if self.state == CONNECTING:
-            seconds = self.factory.limits.handshake_timeout
-            log.info("No WebSocket handshake from %s in %d s", self.address, seconds)
-        super().expire()
+        else:
+            super().expire()
 
     def _expire_registration(self) -> None:
         session = self._session
@@ -236,13 +241,12 @@ class SignalProtocol(Channel):
     def ask_if_alive(self, answered: Callable[[bool], None]) -> None:
         """See `connection.Client`."""
         if self._inquiry is None:
-            timer = self.factory.reactor.callLater(
-                self.factory.limits.probe_timeout, self._end_inquiry
-            )
+            timeout = self.factory.limits.probe_timeout
+            timer = self.factory.reactor.callLater(timeout, self._end_inquiry)
             self._inquiry = Inquiry(self.heard, timer)
             if self.state == OPEN:
                 self.probe()
-        self._inquiry.askers.append(answered)
+        self._inquiry.add(answered)
 
     def admit(self, expires_at: float | None) -> None:
         """See `connection.Client`."""
@@ -267,13 +271,8 @@ class SignalProtocol(Channel):
 
     def _answer_inquiry(self, *, alive: bool) -> None:
         inquiry, self._inquiry = self._inquiry, None
-        if inquiry is None:
-            return
-        if inquiry.timer.active():
-            inquiry.timer.cancel()
-        with self.factory.outbox:
-            for answered in inquiry.askers:
-                answered(alive)
+        if inquiry is not None:
+            inquiry.end(alive=alive)
 
     def _lose(self, session: Session) -> None:
         """The connection is no more of use: keep the place for a while, or give it up."""

@@ -1,0 +1,273 @@
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from twisted_signal.admission import (
+    BURST,
+    PLACE_FREE_IN,
+    RESERVE,
+    Admission,
+    Place,
+    Refusal,
+    address_key,
+)
+from twisted_signal.limits import Limits
+
+HERE, THERE = "192.0.2.7", "192.0.2.8"
+
+
+def admission(**limits: int) -> Admission:
+    """Return one with those limits alone."""
+    off: dict[str, Any] = {
+        "max_clients": 0,
+        "max_clients_per_address": 0,
+        "connect_rate_per_address": 0,
+    }
+    return Admission(Limits(**{**off, **limits}))
+
+
+def arrive(where: Admission, address: str | None = HERE, now: float = 0) -> Place:
+    place = where.arrive(address, now)
+    assert isinstance(place, Place), place
+    return place
+
+
+def enter(where: Admission, address: str | None = HERE, now: float = 0) -> str:
+    """Let a connection come, ask to enter and stay; return why it may not, or nothing."""
+    refusal = where.ask(arrive(where, address, now), now)
+    return "" if refusal is None else refusal.kind
+
+
+# All together
+
+
+def test_as_many_enter_as_there_are_places_and_a_place_is_free_when_one_leaves() -> None:
+    where = admission(max_clients=2)
+    first = arrive(where)
+    assert where.ask(first, 0) is None
+    assert enter(where, THERE) == ""
+
+    refused = arrive(where, None)
+    refusal = where.ask(refused, 0)
+    assert refusal == Refusal(
+        "max_clients", 503, "The server has its 2 clients already", PLACE_FREE_IN
+    )
+    where.leave(refused, 0)
+    where.leave(first, 0)
+
+    assert enter(where) == ""
+
+
+def test_far_beyond_the_places_nobody_is_even_answered() -> None:
+    where = admission(max_clients=2)
+    for _ in range(2 + RESERVE):
+        arrive(where)
+
+    refusal = where.arrive(HERE, 0)
+
+    assert isinstance(refusal, Refusal)
+    assert refusal.kind == "max_clients"
+    assert where.connections == 2 + RESERVE
+
+
+# One address
+
+
+def test_an_address_has_its_share() -> None:
+    where = admission(max_clients_per_address=2)
+    assert [enter(where) for _ in range(2)] == ["", ""]
+    refused = arrive(where)
+
+    refusal = where.ask(refused, 0)
+
+    assert refusal is not None
+    assert (refusal.kind, refusal.code) == ("max_clients_per_address", 429)
+    assert refusal.retry_after == PLACE_FREE_IN
+    assert "2 connections" in refusal.sentence
+    assert enter(where, THERE) == ""
+
+
+def test_connections_that_say_nothing_count_and_over_twice_the_share_are_not_answered() -> None:
+    where = admission(max_clients_per_address=2)
+    silent = [arrive(where) for _ in range(4)]
+
+    assert isinstance(where.arrive(HERE, 0), Refusal)
+    assert isinstance(where.arrive(THERE, 0), Place)
+    where.leave(silent[0], 0)
+
+    assert isinstance(where.arrive(HERE, 0), Place)
+
+
+def test_what_is_not_known_or_local_has_no_share() -> None:
+    where = admission(max_clients_per_address=1, connect_rate_per_address=1)
+
+    assert {enter(where, None) for _ in range(1000)} == {""}
+    assert len(where) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:0:0:2"),
+        ("2001:DB8:0:0::1", "2001:db8::2"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::2"),
+    ],
+)
+def test_addresses_of_one_household_share(one: str, other: str) -> None:
+    assert address_key(one) == address_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2001:db8::1", "2001:db8:0:1::1"),
+        ("192.0.2.7", "192.0.2.8"),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.8"),
+    ],
+)
+def test_addresses_of_others_do_not(one: str, other: str) -> None:
+    assert address_key(one) != address_key(other)
+
+
+# How fast
+
+
+def test_an_address_may_connect_at_the_rate_after_a_burst() -> None:
+    where = admission(connect_rate_per_address=50)
+    for _ in range(BURST):
+        assert enter(where) == ""
+    refusal = where.ask(arrive(where), 0)
+    assert refusal is not None
+    assert (refusal.kind, refusal.code, refusal.retry_after) == ("connect_rate_per_address", 429, 1)
+
+    assert [enter(where, now=1) for _ in range(51)] == [""] * 50 + ["connect_rate_per_address"]
+    assert enter(where, THERE, now=1) == ""
+
+
+def test_at_a_slow_rate_the_time_to_wait_is_told() -> None:
+    where = admission(connect_rate_per_address=1)
+    for _ in range(BURST):
+        enter(where)
+
+    assert enter(where, now=0.5) == "connect_rate_per_address"
+    assert [enter(where, now=now) for now in (1.0, 2.0)] == ["", ""]
+
+
+def test_a_clock_that_is_set_back_gives_nothing_and_takes_nothing() -> None:
+    where = admission(connect_rate_per_address=50)
+    for _ in range(BURST):
+        enter(where, now=1_000)
+
+    assert enter(where, now=10) == "connect_rate_per_address"
+    assert enter(where, now=11) == ""
+
+
+# Behind a proxy
+
+
+def test_a_connection_counts_where_it_really_comes_from() -> None:
+    where = admission(max_clients_per_address=1)
+    first, second = arrive(where, None), arrive(where, None)
+
+    first = where.move(first, HERE, 0)
+    assert where.ask(first, 0) is None
+    second = where.move(second, HERE, 0)
+    assert where.ask(second, 0) is not None
+    where.leave(first, 0)
+
+    assert where.ask(second, 0) is None
+    assert where.connections == 1
+
+
+# What is remembered
+
+
+def test_an_address_is_forgotten_with_its_last_connection() -> None:
+    where = admission(max_clients_per_address=2)
+    places = [arrive(where), arrive(where)]
+
+    where.leave(places[0], 0)
+    assert len(where) == 1
+    where.leave(places[1], 0)
+
+    assert len(where) == 0
+
+
+def test_an_address_that_connected_lately_is_remembered_until_its_burst_is_full() -> None:
+    where = admission(connect_rate_per_address=50)
+    for _ in range(100):
+        place = arrive(where)
+        where.ask(place, 0)
+        where.leave(place, 0)
+    assert len(where) == 1
+
+    where.forget(1.9, 100)
+    assert len(where) == 1
+    where.forget(2, 100)
+
+    assert len(where) == 0
+
+
+def test_many_addresses_cannot_make_it_remember_without_end() -> None:
+    where = admission(connect_rate_per_address=50, max_clients_per_address=256)
+    most = 0
+    for number in range(50_000):  # 10,000 a second, of which one after the other stays a while
+        now = number / 10_000
+        place = arrive(where, f"2001:db8:{number % 65536:x}::1", now)
+        where.ask(place, now)
+        where.leave(place, now)
+        most = max(most, len(where))
+
+    assert most < 10_000 / 50 * 2
+
+
+def test_one_that_never_rests_does_not_keep_others_remembered() -> None:
+    where = admission(connect_rate_per_address=50)
+    for number in range(10_000):
+        now = number / 100
+        for address in (HERE, f"2001:db8:{number:x}::1"):
+            place = arrive(where, address, now)
+            where.ask(place, now)
+            where.leave(place, now)
+
+    assert len(where) < 20
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["arrive", "ask", "leave", "move"]), st.integers(0, 5)),
+        max_size=200,
+    ),
+    st.floats(0, 0.5),
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_happens_the_counts_are_right(
+    steps: list[tuple[str, int]], seconds_a_step: float
+) -> None:
+    where = admission(max_clients=50, max_clients_per_address=3, connect_rate_per_address=2)
+    addresses = [None, HERE, THERE, "2001:db8::1", "2001:db8::2", "2001:db8:1::1"]
+    here: list[Place] = []
+    now = 0.0
+    for step, number in steps:
+        now += seconds_a_step
+        if step == "arrive":
+            place = where.arrive(addresses[number], now)
+            here += [place] if isinstance(place, Place) else []
+        elif here:
+            index = number % len(here)
+            if step == "ask":
+                where.ask(here[index], now)
+            elif step == "leave":
+                where.leave(here.pop(index), now)
+            elif here[index].key is None:
+                here[index] = where.move(here[index], HERE, now)
+        assert where.connections == len(here)
+        for place in filter(lambda place: place.key is not None, here):
+            assert place.connections == sum(one is place for one in here)
+    for place in here:
+        where.leave(place, now)
+    where.forget(now + 1000, 100)
+    assert (where.connections, len(where)) == (0, 0)

@@ -1,0 +1,138 @@
+"""The opening of one client's connection: from the accept to the 101, or to a refusal in words.
+
+The request is gathered here, up to a size, before anybody reads it: Autobahn would take any size,
+and search it anew with each read.
+"""
+
+from typing import Any, NoReturn
+
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+
+from twisted_signal import handshake
+from twisted_signal.admission import Place, Refusal
+from twisted_signal.sending import SendingProtocol
+from twisted_signal.slim import CLOSED, OPEN
+
+MAX_REQUEST = 16 * 1024
+"""Bytes that the opening handshake may have."""
+
+_TOO_LARGE = Refusal("header", 431, f"The request must have no more than {MAX_REQUEST // 1024} KiB")
+_MORE_HEADERS = {405: [("Allow", "GET")], 426: [("Upgrade", "websocket")]}  # RFC 9110, section 15.5
+
+
+class OpeningProtocol(SendingProtocol):
+    """A WebSocket, until it is open."""
+
+    __slots__ = (
+        "_cut",  # the beginning of a request, or of a frame, that is not all there
+        "place",
+    )
+
+    def __init__(self) -> None:
+        """Begin where nothing has come yet."""
+        super().__init__()
+        self._cut: bytearray | None = None
+        self.place: Place | None = None  # not counted
+
+    def connectionMade(self) -> None:
+        """A TCP connection came in."""
+        super().connectionMade()
+        refusal = self.factory.arrive(self)
+        if refusal is not None:
+            self.factory.refused(refusal.kind, self.address, refusal.sentence)
+            self._drop_quietly(refusal.sentence)
+
+    def onConnect(self, request: ConnectionRequest) -> Any:
+        """The opening handshake came in, and is a right one.
+
+        Raises:
+            ConnectionDeny: the client may not enter, and was told so.
+        """
+        refusal = self.factory.ask(self, request.origin)
+        if refusal is not None:
+            self.deny(refusal)
+
+    def deny(self, refusal: Refusal) -> NoReturn:
+        """Answer the opening handshake with an HTTP error.
+
+        Raises:
+            ConnectionDeny: always, so that nothing else comes of the request.
+        """
+        self._answer(refusal, [])
+        raise ConnectionDeny(refusal.code, refusal.sentence)
+
+    def failHandshake(
+        self,
+        reason: str,
+        code: int = 400,
+        responseHeaders: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Answer with an HTTP error, unless that is done. What Autobahn finds wrong comes by here.
+
+        It would put the sentence, with what the client sent in it, into the status line.
+        """
+        if self.state != CLOSED:
+            headers = [*_MORE_HEADERS.get(code, []), *(responseHeaders or [])]
+            self._answer(Refusal("handshake", code, reason), headers)
+
+    def _answer(self, refusal: Refusal, headers: list[tuple[str, str]]) -> None:
+        self.factory.refused(refusal.kind, self.address, refusal.sentence)
+        self.wasNotCleanReason = refusal.sentence
+        if refusal.retry_after:
+            headers = [*headers, ("Retry-After", str(refusal.retry_after))]
+        self.sendData(
+            handshake.refusal(refusal.code, refusal.sentence, self.factory.server, headers)
+        )
+        self.linger()
+
+    def _receive_request(self, data: bytes) -> None:
+        cut = self._cut
+        if cut is None:
+            end = data.find(handshake.END)
+            size = len(data)
+        else:
+            searched = max(0, len(cut) - len(handshake.END) + 1)
+            cut += data
+            end = cut.find(handshake.END, searched)
+            size = len(cut)
+        if end > MAX_REQUEST or (end < 0 and size > MAX_REQUEST):
+            self._cut = None
+            self._answer(_TOO_LARGE, [])
+        elif end >= 0:
+            self._cut = None
+            self._open(data if cut is None else bytes(cut))
+        elif cut is None:
+            self._cut = bytearray(data)
+
+    def _open(self, data: bytes) -> None:
+        request = handshake.read(data)
+        if request is None:
+            self._hand_over(data)
+            return
+        self.http_request_path = request.path
+        try:
+            self.onConnect(
+                ConnectionRequest(
+                    self.address,
+                    request.headers,
+                    request.headers["host"],
+                    request.path,
+                    request.params,
+                    13,
+                    request.headers.get("origin", ""),
+                    [],
+                    [],
+                )
+            )
+        except ConnectionDeny as error:
+            self.failHandshake(error.reason or "", error.code)
+            return
+        self.sendData(handshake.response(request, self.factory.server))
+        self.state = OPEN
+        self.onOpen()
+        if len(data) > request.end:
+            self.dataReceived(data[request.end :])
+
+    def _hand_over(self, data: bytes) -> None:
+        """Let Autobahn go on with these bytes."""
+        raise NotImplementedError
