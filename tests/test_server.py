@@ -79,7 +79,7 @@ def test_messages_keep_their_order(join: Connect) -> None:
     for number in range(450):
         phone.say(type="ice_candidate", target_id="pc", candidate=number)
 
-    assert [pc.hear()["candidate"] for _ in range(450)] == list(range(500))
+    assert [pc.hear()["candidate"] for _ in range(450)] == list(range(450))
 
 
 def test_a_message_in_fragments_arrives_whole(join: Connect) -> None:
