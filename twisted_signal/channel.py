@@ -202,13 +202,15 @@ class Channel(OpeningProtocol):
                 self._cut = bytearray(data[at:])
                 self._missing = end
                 return
+            if first == TEXT and self._train is None:
+                self.onMessage(payload, isBinary=False)  # which counts it
+                at = end
+                continue
             self.frames_left = left = self.frames_left - 1
             if left < 0:
                 self._flooded()
                 return
-            if first == TEXT and self._train is None:
-                self.onMessage(payload, isBinary=False)
-            elif not self._take(first, payload):
+            if not self._take(first, payload):
                 self._hand_over(data[at:])
                 return
             at = end

@@ -11,6 +11,7 @@ from typing import Final
 from twisted_signal.dialects import android
 from twisted_signal.dialects.android import AndroidDialect
 from twisted_signal.dialects.base import (
+    MAX_NESTING,
     Dialect,
     OpeningRequest,
     as_text,
@@ -21,6 +22,8 @@ from twisted_signal.dialects.readme import ReadmeDialect
 from twisted_signal.messages import Arrival, ClientMessage, Register, ServerMessage
 
 APP_PATH = "/signaling"
+
+_EARLY = 4 * MAX_NESTING
 
 README: Final[Dialect] = ReadmeDialect()
 
@@ -72,7 +75,10 @@ class Conversation:
         Raises:
             SignalError: it is no message.
         """
-        check_nesting(data)
+        # By far the most have no array, and their last object begins early: each object in another
+        # takes four bytes at least. These two calls cost a tenth of counting.
+        if data.rfind(b"{") >= _EARLY or data.find(b"[") >= 0:
+            check_nesting(data)
         if not self._decided:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)
