@@ -59,6 +59,7 @@ def names(options: Options) -> list[str]:
         (["--endpoint", "tcp:1", "--endpoint", "tcp6:2"], ["tcp:1", "tcp6:2"]),
         (["--endpoint", "tcp:1", "--port", "2"], ["0.0.0.0:2", "tcp:1"]),
         (["--endpoint", "tcp:1", "--host", "127.0.0.1"], ["127.0.0.1:8765", "tcp:1"]),
+        (["--endpoint", "tcp:1", "--port", "none"], ["tcp:1"]),
     ],
 )
 def test_endpoints_stand_beside_or_instead_of_host_and_port(
@@ -124,6 +125,10 @@ WRONG = [
     (["--port", ""], "--port must be a number"),
     (["--port", "٣"], "--port must be a number"),
     (["--port", "9" * 5000], "--port must be a number"),
+    (["--port", "none"], "--port none leaves nothing to listen at"),
+    (["--tls-port", "1"], "--tls-port is of no use without --tls-cert"),
+    (["--tls-key", "key.pem"], "--tls-key is of no use without --tls-cert"),
+    (["--tls-cert", "/nowhere/x.pem"], "--tls-cert: cannot read /nowhere/x.pem: No such file"),
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
     (["--max-buffer", "-1"], "--max-buffer must be a number from 0 to 2147483648, not -1"),
     (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
@@ -212,13 +217,41 @@ def test_the_readme_names_every_option_and_its_default() -> None:
     defaults = {
         "--host": tap.DEFAULT_HOST,
         "--port": tap.DEFAULT_PORT,
+        "--tls-port": tap.DEFAULT_TLS_PORT,
         "--log-level": "INFO",
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
 
     for option, default in defaults.items():
         assert f"| `{option}` | `{default}` |" in readme
-    assert "| `--endpoint` |" in readme
-    assert len(Options.optParameters) == len(defaults)
+    for option in ("--endpoint", "--tls-cert", "--tls-key"):
+        assert f"| `{option}` |" in readme
+    assert len(Options.optParameters) == len(defaults) + 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["0.0.0.0:8765", "0.0.0.0:8766"]),
+        (["--port", "none", "--host", "::1"], ["[::1]:8766"]),
+        (["--tls-port", "443", "--port", "80"], ["0.0.0.0:80", "0.0.0.0:443"]),
+        (["--endpoint", "tcp:1"], ["0.0.0.0:8766", "tcp:1"]),
+    ],
+)
+def test_a_certificate_opens_the_tls_port(
+    arguments: list[str], expected: list[str], certificate: Path
+) -> None:
+    options = parse("--tls-cert", str(certificate), *arguments)
+
+    assert names(options) == expected
+    assert {one.name.rpartition(":")[2] for one in options.listeners if one.secure} <= {
+        "8766",
+        "443",
+    }
+
+
+def test_the_port_for_tls_must_be_a_number(certificate: Path) -> None:
+    with pytest.raises(SystemExit, match="--tls-port must be a number from 0 to 65535, not none"):
+        parse("--tls-cert", str(certificate), "--tls-port", "none")
 
 
 # As an operator types it

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -11,15 +12,19 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
+from twisted_signal.certificates import CertificateError, read_pair
 from twisted_signal.limits import Limits
-from twisted_signal.listening import endpoint_listener, tcp_listener
+from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.outbox import Outbox
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
+from twisted_signal.tls import TlsContext
 from twisted_signal.websocket import SignalFactory
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
+DEFAULT_TLS_PORT = 8766
+NO_PORT = "none"
 
 
 def _limit_options() -> list[list[str | None]]:
@@ -46,7 +51,10 @@ class Options(usage.Options):
 
     optParameters: ClassVar = [
         ["host", None, None, f"Address to listen at, IPv4 or IPv6. [default: {DEFAULT_HOST}]"],
-        ["port", "p", None, f"Port to listen at; 0 takes a free one. [default: {DEFAULT_PORT}]"],
+        ["port", "p", None, f"Port to listen at; 0: a free one; none. [default: {DEFAULT_PORT}]"],
+        ["tls-cert", None, None, "PEM file with a certificate and its chain: speak TLS too."],
+        ["tls-key", None, None, "PEM file with its key. [default: the file of --tls-cert]"],
+        ["tls-port", None, None, f"Port for TLS; 0: a free one. [default: {DEFAULT_TLS_PORT}]"],
         ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
         *_limit_options(),
     ]
@@ -112,12 +120,42 @@ class Options(usage.Options):
             ) from None
 
     def _find_listeners(self) -> list[Listener]:
+        reactor = _reactor()
+        address = ip_address(DEFAULT_HOST if self["host"] is None else self["host"])
         listeners = []
-        if not self._endpoints or (self["host"], self["port"]) != (None, None):
-            port = DEFAULT_PORT if self["port"] is None else self._number("port", 65535)
-            host = DEFAULT_HOST if self["host"] is None else self["host"]
-            listeners.append(tcp_listener(_reactor(), host, port))
-        return listeners + [endpoint_listener(_reactor(), each) for each in self._endpoints]
+        if self["port"] != NO_PORT and (
+            not self._endpoints or (self["host"], self["port"]) != (None, None)
+        ):
+            listeners.append(tcp_listener(reactor, address, self._port("port", DEFAULT_PORT)))
+        context = self._find_context()
+        if context is not None:
+            port = self._port("tls-port", DEFAULT_TLS_PORT)
+            listeners.append(tcp_listener(reactor, address, port, context))
+        listeners += [endpoint_listener(reactor, each) for each in self._endpoints]
+        if not listeners:
+            raise usage.UsageError(
+                "--port none leaves nothing to listen at: give --tls-cert or --endpoint with it"
+            )
+        return listeners
+
+    def _find_context(self) -> TlsContext | None:
+        certificate, key = self["tls-cert"], self["tls-key"]
+        if certificate is None:
+            for option in ("tls-key", "tls-port"):
+                if self[option] is not None:
+                    raise usage.UsageError(f"--{option} is of no use without --tls-cert")
+            return None
+        try:
+            return TlsContext(
+                read_pair(
+                    Path(certificate), Path(certificate if key is None else key), datetime.now(UTC)
+                )
+            )
+        except CertificateError as error:
+            raise usage.UsageError(f"--tls-cert: {error}") from None
+
+    def _port(self, option: str, default: int) -> int:
+        return default if self[option] is None else self._number(option, 65535)
 
     def _number(self, option: str, largest: int) -> int:
         text = self[option]
