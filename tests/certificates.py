@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -24,7 +24,7 @@ class Issued:
     """A certificate, its key, and the certificates above it but for the root."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     above: tuple[x509.Certificate, ...] = ()
 
     @property
@@ -51,6 +51,7 @@ def issue(
     name: str = "localhost",
     by: Issued | None = None,
     *,
+    key: rsa.RSAPrivateKey | None = None,
     is_authority: bool = False,
     begins: timedelta = -DAY,
     ends: timedelta = 2 * DAY,
@@ -58,25 +59,27 @@ def issue(
     """Make a certificate for a name and 127.0.0.1; one that signs itself, if by nobody.
 
     Args:
+        key: a P-256 key is made by default.
         begins: from now, when it begins to be valid.
         ends: from now, when it ends.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    own: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    own = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    signer = key if by is None else by.key
+    signer = own if by is None else by.key
     names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject if by is None else by.certificate.subject)
-        .public_key(key.public_key())
+        .public_key(own.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + begins)
         .not_valid_after(now + ends)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
@@ -85,7 +88,7 @@ def issue(
     above = () if by is None or by.certificate.issuer == by.certificate.subject else (
         by.certificate, *by.above
     )  # fmt: skip
-    return Issued(certificate, key, above)
+    return Issued(certificate, own, above)
 
 
 def make_certificate(directory: Path) -> Path:

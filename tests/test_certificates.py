@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_one_sentence(
     ("begins", "ends", "sentence"),
     [
         (-2 * DAY, -HOUR, r"expired on \d{4}-\d\d-\d\d \d\d:\d\d UTC"),
-        (HOUR, 2 * DAY, r"is not valid before \d{4}-\d\d-\d\d \d\d:\d\d UTC, and it is \d{4}"),
+        (HOUR, 2 * DAY, r"is not valid before \d{4}-\d\d-\d\d \d\d:\d\d UTC"),
     ],
 )
 def test_a_certificate_is_used_in_its_time_only(

@@ -18,10 +18,18 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
-from twisted_signal.service import CannotStart, Listener, SignalService, StopSignals
+from twisted_signal.service import (
+    CannotStart,
+    Listener,
+    ReloadSignal,
+    SignalService,
+    StopSignals,
+)
 from twisted_signal.websocket import SignalFactory
 
 LOOPBACK = "127.0.0.1"
+
+log = logging.getLogger(__name__)
 
 
 @implementer(IStreamServerEndpoint)
@@ -40,6 +48,7 @@ class Running:
 
     def __init__(self) -> None:
         self.stopped = 0
+        self.callLater = None
 
     def callWhenRunning(self, action: Callable[..., Any], *arguments: object) -> None:
         action(*arguments)
@@ -50,13 +59,17 @@ class Running:
     def stop(self) -> None:
         self.stopped += 1
 
+    def addReader(self, _reader: object) -> None:
+        """The poller's, which nothing is to be read from."""
+
 
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
-    before = [signal.getsignal(number) for number in StopSignals.SIGNALS]
+    numbers = (*StopSignals.SIGNALS, *ReloadSignal.SIGNALS)
+    before = [signal.getsignal(number) for number in numbers]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
-    for number, handler in zip(StopSignals.SIGNALS, before, strict=True):
+    for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -221,3 +234,52 @@ def test_a_signal_before_the_reactor_runs_waits_until_it_does() -> None:
     stop_signals.startService()
 
     assert running.stopped == 1
+
+
+def test_sighup_calls_what_there_is_to_reload(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    running: Any = Running()
+    reloads: list[Callable[[], None]] = []
+    ReloadSignal(running, reloads).startService()
+
+    signal.raise_signal(signal.SIGHUP)
+    assert caplog.messages == ["SIGHUP received, nothing to reload"]
+    caplog.clear()
+
+    reloads.append(lambda: log.info("Certificate taken"))
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
+    assert caplog.messages == ["SIGHUP received, reloading", "Certificate taken"] * 2
+    assert running.stopped == 0
+
+
+def test_what_fails_to_reload_is_logged_and_the_others_are_reloaded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done: list[str] = []
+
+    def fail_to_reload() -> None:
+        raise ZeroDivisionError
+
+    running: Any = Running()
+    ReloadSignal(running, [fail_to_reload, lambda: done.append("keys")]).startService()
+
+    signal.raise_signal(signal.SIGHUP)
+
+    assert done == ["keys"]
+    (record,) = caplog.records
+    assert record.getMessage() == "Reloading failed"
+    assert record.exc_info is not None
+
+
+def test_the_server_has_a_list_of_what_to_reload(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+    running: Any = Running()
+    server = SignalService(running, SignalFactory(running), [])
+    server.reloads.append(lambda: done.append("keys"))
+    for each in server.services:
+        each.startService()
+
+    signal.raise_signal(signal.SIGHUP)
+
+    assert done == ["keys"]

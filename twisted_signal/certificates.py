@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -44,6 +45,49 @@ class Pair:
         return self.chain[0].fingerprint(hashes.SHA256()).hex(":").upper()
 
 
+class Source(Protocol):
+    """Where a certificate comes from."""
+
+    def state(self) -> object:
+        """Return something that is different as soon as another certificate may be there."""
+
+    def read(self, now: datetime) -> Pair:
+        """Return the certificate that is there now.
+
+        Args:
+            now: the time, in UTC, at which it must be valid.
+
+        Raises:
+            CertificateError: it cannot be used.
+        """
+
+
+class Files:
+    """A certificate in files of the operator's. Implements `Source`."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """See `read_pair`."""
+        self._certificate = certificate
+        self._key = key
+
+    def state(self) -> object:
+        """See `Source`. Symbolic links are followed, as certbot and Kubernetes swap them."""
+        return file_state(self._certificate), file_state(self._key)
+
+    def read(self, now: datetime) -> Pair:
+        """See `Source`."""
+        return read_pair(self._certificate, self._key, now)
+
+
+def file_state(path: Path) -> object:
+    """Return something that is different as soon as a file is another or has changed."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def read_pair(certificate: Path, key: Path, now: datetime) -> Pair:
     """Return the certificate and the key that two files hold; one file may hold both.
 
@@ -73,7 +117,7 @@ def read_pair(certificate: Path, key: Path, now: datetime) -> Pair:
     if begins > now:
         raise CertificateError(
             f"the certificate in {_name(certificate)} is not valid before"
-            f" {begins:%Y-%m-%d %H:%M} UTC, and it is {now:%Y-%m-%d %H:%M}"
+            f" {begins:%Y-%m-%d %H:%M} UTC"
         )
     return Pair(chain, private_key)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionRequest
+from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
@@ -34,6 +35,9 @@ from twisted_signal.limits import Limits
 from twisted_signal.outbox import Outbox
 from twisted_signal.sending import SendingProtocol
 from twisted_signal.slim import CLOSED, CONNECTING, OPEN
+
+# A TLS handshake that fails is no error of the server's: anybody may send anything.
+_ORDINARY_ENDS = (ConnectionDone, ConnectionAborted, ConnectionLost, SSL.Error)
 
 ABNORMAL_CLOSURE = 1006  # RFC 6455, section 7.4.1
 
@@ -71,7 +75,10 @@ class Channel(SendingProtocol):
         self._cut = self._train = None
         self._forget_output()
         self.factory.unwatch(self)
-        if not isinstance(reason.value, ConnectionDone | ConnectionAborted | ConnectionLost):
+        # A failed TLS handshake is no error of the server's: the internet is full of them.
+        if not isinstance(
+            reason.value, ConnectionDone | ConnectionAborted | ConnectionLost | SSL.Error
+        ):
             super().connectionLost(reason)
             return
         # Autobahn's own way, without its debug lines, which cost more than all else here.
@@ -81,6 +88,8 @@ class Channel(SendingProtocol):
             self.onClose(wasClean=True, code=self.remoteCloseCode, reason=self.remoteCloseReason)
         else:
             why = self.wasNotCleanReason or "the connection ended without a Close frame"
+            if isinstance(reason.value, SSL.Error):
+                why = f"TLS failed: {reason.value}"
             self.onClose(wasClean=False, code=ABNORMAL_CLOSURE, reason=why)
 
     def dataReceived(self, data: bytes) -> None:

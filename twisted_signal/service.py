@@ -4,8 +4,8 @@ import logging
 import select
 import signal
 import sys
-from collections.abc import Generator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator
+from typing import Any, ClassVar, NamedTuple
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.abstract import FileDescriptor
@@ -112,17 +112,17 @@ class ListenerService(Service):
             log.info("Listening on %s", url)
 
 
-class StopSignals(Service):
-    """Ends the process with status 0 on SIGINT and SIGTERM.
+class SignalHandler(Service):
+    """Handles signals to the process, in the reactor and not in the middle of anything."""
 
-    With Twisted's own handlers the process ends by the signal, which looks like a failure.
-    """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS: ClassVar[tuple[signal.Signals, ...]]
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self._stopping = False
+
+    def received(self, name: str) -> None:
+        """A signal came. `name`: which one, such as `SIGTERM`."""
+        raise NotImplementedError
 
     def privilegedStartService(self) -> None:
         """Let signals wait from before the server says that it listens."""
@@ -140,27 +140,67 @@ class StopSignals(Service):
 
     def _install(self) -> None:
         for number in self.SIGNALS:
-            signal.signal(number, self._stop)
+            signal.signal(number, self._handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
 
-    def _stop(self, number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
+    def _handle(self, number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self.received, signal.Signals(number).name)
 
-    def _stop_in_reactor(self, name: str) -> None:
+
+class StopSignals(SignalHandler):
+    """Ends the process with status 0 on SIGINT and SIGTERM.
+
+    With Twisted's own handlers the process ends by the signal, which looks like a failure.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, reactor: Reactor) -> None:
+        super().__init__(reactor)
+        self._stopping = False
+
+    def received(self, name: str) -> None:
+        """See SignalHandler."""
         if not self._stopping:  # a signal to the process and its group comes twice
             self._stopping = True
             log.info("%s received, stopping", name)
             self._reactor.stop()
 
 
+class ReloadSignal(SignalHandler):
+    """Reads certificates and the like anew on SIGHUP, which would end the process otherwise."""
+
+    SIGNALS = (signal.SIGHUP,)
+
+    def __init__(self, reactor: Reactor, reloads: list[Callable[[], None]]) -> None:
+        """`reloads`: what is called then; each logs what it did."""
+        super().__init__(reactor)
+        self._reloads = reloads
+
+    def received(self, name: str) -> None:
+        """See SignalHandler."""
+        log.info("%s received, %s", name, "reloading" if self._reloads else "nothing to reload")
+        for reload in self._reloads:
+            try:
+                reload()
+            except Exception:
+                log.exception("Reloading failed")
+
+
 class SignalService(MultiService):
-    """The server: a factory, and the places where it listens."""
+    """The server: a factory, and the places where it listens.
+
+    Attributes:
+        reloads: what SIGHUP calls; each logs what it did.
+    """
 
     def __init__(self, reactor: Reactor, factory: SignalFactory, listeners: list[Listener]) -> None:
         super().__init__()
         self._reactor = reactor
         self.factory = factory
+        self.reloads: list[Callable[[], None]] = []
         self.addService(StopSignals(reactor))
+        self.addService(ReloadSignal(reactor, self.reloads))
         poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
         for listener in listeners:
             self.addService(ListenerService(listener, factory, poller))

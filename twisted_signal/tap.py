@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -12,13 +11,13 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
-from twisted_signal.certificates import CertificateError, read_pair
+from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.outbox import Outbox
+from twisted_signal.renewal import Renewal
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
-from twisted_signal.tls import TlsContext
 from twisted_signal.websocket import SignalFactory
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
@@ -45,6 +44,7 @@ class Options(usage.Options):
         listeners: where to listen.
         limits: how much one client may take.
         outbox: gathers what is sent and logged in a turn of the reactor.
+        renewal: keeps the certificate new, where TLS is spoken with one.
     """
 
     longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
@@ -61,6 +61,7 @@ class Options(usage.Options):
 
     listeners: list[Listener]
     limits: Limits
+    renewal: Renewal | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,10 +128,10 @@ class Options(usage.Options):
             not self._endpoints or (self["host"], self["port"]) != (None, None)
         ):
             listeners.append(tcp_listener(reactor, address, self._port("port", DEFAULT_PORT)))
-        context = self._find_context()
-        if context is not None:
+        self.renewal = self._find_certificate()
+        if self.renewal is not None:
             port = self._port("tls-port", DEFAULT_TLS_PORT)
-            listeners.append(tcp_listener(reactor, address, port, context))
+            listeners.append(tcp_listener(reactor, address, port, self.renewal.context))
         listeners += [endpoint_listener(reactor, each) for each in self._endpoints]
         if not listeners:
             raise usage.UsageError(
@@ -138,19 +139,16 @@ class Options(usage.Options):
             )
         return listeners
 
-    def _find_context(self) -> TlsContext | None:
+    def _find_certificate(self) -> Renewal | None:
         certificate, key = self["tls-cert"], self["tls-key"]
         if certificate is None:
             for option in ("tls-key", "tls-port"):
                 if self[option] is not None:
                     raise usage.UsageError(f"--{option} is of no use without --tls-cert")
             return None
+        source = Files(Path(certificate), Path(certificate if key is None else key))
         try:
-            return TlsContext(
-                read_pair(
-                    Path(certificate), Path(certificate if key is None else key), datetime.now(UTC)
-                )
-            )
+            return Renewal(source, _reactor())
         except CertificateError as error:
             raise usage.UsageError(f"--tls-cert: {error}") from None
 
@@ -170,7 +168,11 @@ def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
     factory = SignalFactory(reactor, limits=options.limits, outbox=options.outbox)
-    return SignalService(reactor, factory, options.listeners)
+    service = SignalService(reactor, factory, options.listeners)
+    if options.renewal is not None:
+        options.renewal.setServiceParent(service)
+        service.reloads.append(options.renewal.reload)
+    return service
 
 
 def _reactor() -> Reactor:
