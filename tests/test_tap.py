@@ -126,7 +126,10 @@ WRONG = [
     (["--port", "٣"], "--port must be a number"),
     (["--port", "9" * 5000], "--port must be a number"),
     (["--port", "none"], "--port none leaves nothing to listen at"),
-    (["--tls-port", "1"], "--tls-port is of no use without --tls-cert"),
+    (["--tls-port", "1"], "--tls-port is of no use without --tls-cert or --self-signed"),
+    (["--tls-cert", "x", "--self-signed"], "--tls-cert and --self-signed exclude each other"),
+    (["--self-signed", "--tls-key", "x"], "--tls-key is of no use without --tls-cert"),
+    (["--self-signed", "--state-dir", "/dev/null"], "--self-signed: cannot write /dev/null"),
     (["--tls-key", "key.pem"], "--tls-key is of no use without --tls-cert"),
     (["--tls-cert", "/nowhere/x.pem"], "--tls-cert: cannot read /nowhere/x.pem: No such file"),
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
@@ -223,9 +226,9 @@ def test_the_readme_names_every_option_and_its_default() -> None:
 
     for option, default in defaults.items():
         assert f"| `{option}` | `{default}` |" in readme
-    for option in ("--endpoint", "--tls-cert", "--tls-key"):
+    for option in ("--endpoint", "--tls-cert", "--tls-key", "--self-signed", "--state-dir"):
         assert f"| `{option}` |" in readme
-    assert len(Options.optParameters) == len(defaults) + 2
+    assert len(Options.optParameters) == len(defaults) + 3
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,13 @@ def test_a_certificate_opens_the_tls_port(
         "8766",
         "443",
     }
+
+
+def test_a_certificate_of_its_own_opens_the_tls_port(tmp_path: Path) -> None:
+    options = parse("--self-signed", "--state-dir", str(tmp_path / "state"), "--host", "127.0.0.1")
+
+    assert names(options) == ["127.0.0.1:8765", "127.0.0.1:8766"]
+    assert [one.secure for one in options.listeners] == [False, True]
 
 
 def test_the_port_for_tls_must_be_a_number(certificate: Path) -> None:

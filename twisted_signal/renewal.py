@@ -58,13 +58,14 @@ class Renewal(Service):
         self._pair = source.read(now())
         self.context = TlsContext(self._pair)
         self._complaint: str | None = None
-        self._made = clock.seconds()
+        self._made = 0.0
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
     def startService(self) -> None:
         """Tell what certificate it is, and look after it from now on."""
         super().startService()
+        self._made = self._clock.seconds()
         self._tell("is")
         self._looking.start(self._interval, now=False)
 
@@ -83,10 +84,10 @@ class Renewal(Service):
     def _look(self) -> None:
         try:
             state = self._source.state()
-            if state != self._seen or self._complaint is not None:
+            if state != self._seen or self._complaint is not None or self._is_day_old():
                 self._seen = state
                 self._read()
-            if self._clock.seconds() - self._made > DAY:
+            if self._is_day_old():
                 # The key of session tickets must not live long (RFC 9325, section 3.4).
                 self._use(self._pair)
                 self._warn()
@@ -107,6 +108,9 @@ class Renewal(Service):
             if str(error) != self._complaint:
                 log.error("The certificate stays as it was: %s", error)  # noqa: TRY400 - it is no mistake of ours
             self._complaint = str(error)
+
+    def _is_day_old(self) -> bool:
+        return self._clock.seconds() - self._made > DAY
 
     def _use(self, pair: Pair) -> None:
         self.context.use(pair)

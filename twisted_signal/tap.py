@@ -16,6 +16,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.outbox import Outbox
 from twisted_signal.renewal import Renewal
+from twisted_signal.self_signed import SelfSigned, default_directory
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
 from twisted_signal.websocket import SignalFactory
@@ -55,8 +56,18 @@ class Options(usage.Options):
         ["tls-cert", None, None, "PEM file with a certificate and its chain: speak TLS too."],
         ["tls-key", None, None, "PEM file with its key. [default: the file of --tls-cert]"],
         ["tls-port", None, None, f"Port for TLS; 0: a free one. [default: {DEFAULT_TLS_PORT}]"],
+        [
+            "state-dir",
+            None,
+            None,
+            "Directory for what must outlive the server. [default: the user's]",
+        ],
         ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
         *_limit_options(),
+    ]
+
+    optFlags: ClassVar = [
+        ["self-signed", None, "Speak TLS too, with a certificate that is made here, once."],
     ]
 
     listeners: list[Listener]
@@ -128,29 +139,40 @@ class Options(usage.Options):
             not self._endpoints or (self["host"], self["port"]) != (None, None)
         ):
             listeners.append(tcp_listener(reactor, address, self._port("port", DEFAULT_PORT)))
-        self.renewal = self._find_certificate()
+        self.renewal = self._find_certificate(address)
         if self.renewal is not None:
             port = self._port("tls-port", DEFAULT_TLS_PORT)
             listeners.append(tcp_listener(reactor, address, port, self.renewal.context))
         listeners += [endpoint_listener(reactor, each) for each in self._endpoints]
         if not listeners:
             raise usage.UsageError(
-                "--port none leaves nothing to listen at: give --tls-cert or --endpoint with it"
+                "--port none leaves nothing to listen at without --tls-cert, --self-signed or"
+                " --endpoint"
             )
         return listeners
 
-    def _find_certificate(self) -> Renewal | None:
-        certificate, key = self["tls-cert"], self["tls-key"]
-        if certificate is None:
-            for option in ("tls-key", "tls-port"):
-                if self[option] is not None:
-                    raise usage.UsageError(f"--{option} is of no use without --tls-cert")
-            return None
-        source = Files(Path(certificate), Path(certificate if key is None else key))
+    def _find_certificate(self, address: str) -> Renewal | None:
+        certificate, is_self_signed = self["tls-cert"], self["self-signed"]
+        if certificate is not None and is_self_signed:
+            raise usage.UsageError("--tls-cert and --self-signed exclude each other")
+        if certificate is None and self["tls-key"] is not None:
+            raise usage.UsageError("--tls-key is of no use without --tls-cert")
+        option = "--self-signed" if is_self_signed else "--tls-cert"
         try:
-            return Renewal(source, _reactor())
+            if is_self_signed:
+                return Renewal(SelfSigned(self._state_directory(), address), _reactor())
+            if certificate is not None:
+                key = certificate if self["tls-key"] is None else self["tls-key"]
+                return Renewal(Files(Path(certificate), Path(key)), _reactor())
         except CertificateError as error:
-            raise usage.UsageError(f"--tls-cert: {error}") from None
+            raise usage.UsageError(f"{option}: {error}") from None
+        if self["tls-port"] is not None:
+            raise usage.UsageError("--tls-port is of no use without --tls-cert or --self-signed")
+        return None
+
+    def _state_directory(self) -> Path:
+        directory = self["state-dir"]
+        return default_directory() if directory is None else Path(directory)
 
     def _port(self, option: str, default: int) -> int:
         return default if self[option] is None else self._number(option, 65535)
