@@ -12,6 +12,7 @@ from twisted.python import usage
 
 from twisted_signal import __version__, logs
 from twisted_signal.certificates import CertificateError, Files
+from twisted_signal.clock import run_steadily
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.outbox import Outbox
@@ -189,6 +190,7 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
+    run_steadily(reactor)
     factory = SignalFactory(reactor, limits=options.limits, outbox=options.outbox)
     service = SignalService(reactor, factory, options.listeners)
     if options.renewal is not None:
