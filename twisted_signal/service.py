@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar, NamedTuple
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -18,9 +17,11 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
+from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from twisted_signal.addresses import urls
+from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.text import quoted
 from twisted_signal.websocket import GOING_AWAY, SignalFactory
@@ -65,9 +66,18 @@ class ListenerService(Service):
     """Listens at one place."""
 
     def __init__(
-        self, listener: Listener, factory: SignalFactory, poller: Poller | None = None
+        self,
+        listener: Listener,
+        factory: SignalFactory,
+        patience: Patience,
+        poller: Poller | None = None,
     ) -> None:
-        """`poller`: serves the connections, where the system has it."""
+        """
+        Args:
+            patience: lets the port pause when there are no descriptors.
+            poller: serves the connections, where the system has it.
+        """
+        self._patience = patience
         self._listener = listener
         self._poller = poller
         self._factory = factory
@@ -106,8 +116,10 @@ class ListenerService(Service):
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
-        if self._poller is not None and isinstance(port, FileDescriptor):
-            self._poller.adopt(port)
+        if isinstance(port, Port):
+            self._patience.teach(port)
+            if self._poller is not None:
+                self._poller.adopt(port)
         for url in urls(port.getHost(), self._listener.secure):
             log.info("Listening on %s", url)
 
@@ -201,9 +213,10 @@ class SignalService(MultiService):
         self.reloads: list[Callable[[], None]] = []
         self.addService(StopSignals(reactor))
         self.addService(ReloadSignal(reactor, self.reloads))
+        patience = Patience(reactor)
         poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
         for listener in listeners:
-            self.addService(ListenerService(listener, factory, poller))
+            self.addService(ListenerService(listener, factory, patience, poller))
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -13,6 +13,7 @@ from twisted.python import usage
 from twisted_signal import __version__, logs
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.clock import run_steadily
+from twisted_signal.descriptors import raise_limit
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.outbox import Outbox
@@ -191,6 +192,7 @@ def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
     run_steadily(reactor)
+    raise_limit(options.limits.max_clients)
     factory = SignalFactory(reactor, limits=options.limits, outbox=options.outbox)
     service = SignalService(reactor, factory, options.listeners)
     if options.renewal is not None:
