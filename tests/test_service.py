@@ -1,13 +1,18 @@
 import io
 import logging
+import os
+import pty
+import re
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from processes import BIN, running
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -283,3 +288,76 @@ def test_the_server_has_a_list_of_what_to_reload(caplog: pytest.LogCaptureFixtur
     signal.raise_signal(signal.SIGHUP)
 
     assert done == ["keys"]
+
+
+SERVE = (str(BIN / "vislam-signal"), "serve", "--port", "0")
+
+
+def in_a_terminal(directory: Path, *command: str) -> tuple[int, int]:
+    """Run a command in a terminal of its own; return its process and the terminal's other end."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(directory)
+        os.execvp(command[0], command)
+    return process, terminal
+
+
+def read_until(terminal: int, pattern: str) -> None:
+    said = ""
+    while not re.search(pattern, said):
+        said += os.read(terminal, 10_000).decode()
+
+
+def test_a_server_ends_with_its_terminal(tmp_path: Path) -> None:
+    process, terminal = in_a_terminal(tmp_path, *SERVE)
+    try:
+        read_until(terminal, "Listening on")
+        os.kill(process, signal.SIGHUP)
+        read_until(terminal, "SIGHUP received, nothing to reload")
+    except BaseException:
+        os.kill(process, signal.SIGKILL)
+        raise
+    finally:
+        os.close(terminal)  # which hangs up
+    _, status = os.waitpid(process, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_server_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    process, terminal = in_a_terminal(tmp_path, "nohup", *SERVE)
+    log_file = tmp_path / "nohup.out"
+    try:
+        with running("tail", "-n", "+1", "-F", log_file, cwd=tmp_path) as watched:
+            watched.wait_for("Listening on")
+            os.close(terminal)
+            watched.wait_for("SIGHUP received, nothing to reload")
+            os.kill(process, signal.SIGTERM)
+            _, status = os.waitpid(process, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+    except BaseException:
+        os.kill(process, signal.SIGKILL)
+        raise
+
+
+@pytest.mark.parametrize("how", ["daemon", "background"])
+def test_a_server_that_is_not_in_the_foreground_needs_no_terminal(how: str, tmp_path: Path) -> None:
+    log_file, pid_file = tmp_path / "log", tmp_path / "pid"
+    options = ["--logfile", str(log_file), "--pidfile", str(pid_file), "vislam-signal", "-p", "0"]
+    if how == "daemon":
+        process, terminal = in_a_terminal(tmp_path, str(BIN / "twistd"), *options)
+    else:
+        script = 'set -m; "$@" & wait'
+        command = ["sh", "-c", script, "sh", str(BIN / "twistd"), "-n", *options]
+        process, terminal = in_a_terminal(tmp_path, *command)
+    with running("tail", "-n", "+1", "-F", log_file, cwd=tmp_path) as watched:
+        watched.wait_for("Listening on")
+        server_process = int(pid_file.read_text())
+        try:
+            os.close(terminal)
+            os.waitpid(process, 0)
+            os.kill(server_process, signal.SIGHUP)
+            watched.wait_for("SIGHUP received, nothing to reload")
+        finally:
+            os.kill(server_process, signal.SIGTERM)
+            watched.wait_for("Server Shut Down")

@@ -1,6 +1,8 @@
 """The running server: where it listens, how it starts and how it stops."""
 
+import errno
 import logging
+import os
 import select
 import signal
 import sys
@@ -180,7 +182,10 @@ class StopSignals(SignalHandler):
 
 
 class ReloadSignal(SignalHandler):
-    """Reads certificates and the like anew on SIGHUP, which would end the process otherwise."""
+    """Reads certificates and the like anew on SIGHUP, which would end the process otherwise.
+
+    It still ends a server in the foreground of a terminal that is closed, unless under nohup.
+    """
 
     SIGNALS = (signal.SIGHUP,)
 
@@ -188,15 +193,39 @@ class ReloadSignal(SignalHandler):
         """`reloads`: what is called then; each logs what it did."""
         super().__init__(reactor)
         self._reloads = reloads
+        self._needs_terminal = False
+
+    def _install(self) -> None:
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._needs_terminal = _foreground() == os.getpgrp() and not ignored
+        super()._install()
 
     def received(self, name: str) -> None:
         """See SignalHandler."""
+        if self._needs_terminal and _foreground() is None:
+            log.info("%s received, as the terminal is closed: stopping", name)
+            self._reactor.stop()
+            return
         log.info("%s received, %s", name, "reloading" if self._reloads else "nothing to reload")
         for reload in self._reloads:
             try:
                 reload()
             except Exception:
                 log.exception("Reloading failed")
+
+
+def _foreground() -> int | None:
+    """Return the process group in the foreground of our terminal, or None without a terminal."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)  # ours under any name, tty(4)
+    except OSError as error:
+        return 0 if error.errno in (errno.EMFILE, errno.ENFILE) else None  # that says nothing
+    try:
+        return os.tcgetpgrp(terminal)
+    except OSError:
+        return None
+    finally:
+        os.close(terminal)
 
 
 class SignalService(MultiService):
