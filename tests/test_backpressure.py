@@ -111,17 +111,20 @@ class Place:
 Start = Callable[..., Any]
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture(params=["plain", "tls", "endpoint"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     """Starts a server."""
 
     @contextmanager
     def start(*options: str) -> Iterator[Place]:
         tls = None
-        if request.param == "tls":
+        if request.param != "plain":
             pem = make_certificate(tmp_path)
-            endpoint = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
-            options = ("--endpoint", endpoint, *options)
+            if request.param == "tls":
+                place = ["--port", "none", "--tls-port", "0", "--tls-cert", str(pem)]
+            else:
+                place = ["--endpoint", f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"]
+            options = (*place, *options)
             tls = ssl.create_default_context(cafile=str(pem))
         with server(*options, cwd=tmp_path) as started:
             yield Place(started, tls)

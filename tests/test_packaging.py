@@ -83,10 +83,10 @@ def test_the_wheel_names_what_it_needs_with_lower_bounds_only(metadata: Message)
     assert {requirement.partition(">=")[0] for requirement in needed} == {
         "twisted[tls]",
         "autobahn",
+        "cryptography",
         "pyopenssl",
         "service-identity",
         "msgspec",
-        "cryptography",
         "pyjwt[crypto]",
         "websockets",
     }

@@ -1,6 +1,7 @@
 """A real server on real sockets, with the `websockets` library as the client."""
 
 import json
+import signal
 import socket
 import struct
 import subprocess
@@ -244,3 +245,14 @@ def test_an_id_cannot_forge_a_line_of_the_log(join: Connect, signal_server: Serv
     assert not any(one.startswith("2026-01-01") for one in signal_server.lines)
     assert "\x1b" not in signal_server.output
     assert "not for the log" not in signal_server.output
+
+
+def test_sighup_stops_nobody(join: Connect, signal_server: Server) -> None:
+    pc, phone = join("pc"), join("phone")
+    pc.hear()
+
+    signal_server.process.send_signal(signal.SIGHUP)
+    signal_server.wait_for("SIGHUP received, nothing to reload")
+
+    phone.say(type="offer", target_id="pc", sdp="v=0")
+    assert pc.hear()["sdp"] == "v=0"

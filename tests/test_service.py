@@ -1,13 +1,18 @@
 import io
 import logging
+import os
+import pty
+import re
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from processes import BIN, running
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -20,10 +25,18 @@ from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
 from twisted_signal.limits import Limits
-from twisted_signal.service import CannotStart, Listener, SignalService, StopSignals
+from twisted_signal.service import (
+    CannotStart,
+    Listener,
+    ReloadSignal,
+    SignalService,
+    StopSignals,
+)
 from twisted_signal.websocket import SignalFactory
 
 LOOPBACK = "127.0.0.1"
+
+log = logging.getLogger(__name__)
 
 
 @implementer(IStreamServerEndpoint)
@@ -53,13 +66,17 @@ class Running(Clock):
     def stop(self) -> None:
         self.stopped += 1
 
+    def addReader(self, _reader: object) -> None:
+        """The poller's, which nothing is to be read from."""
+
 
 @pytest.fixture(autouse=True)
 def _signals_as_they_were() -> Iterator[None]:
-    before = [signal.getsignal(number) for number in StopSignals.SIGNALS]
+    numbers = (*StopSignals.SIGNALS, *ReloadSignal.SIGNALS)
+    before = [signal.getsignal(number) for number in numbers]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
-    for number, handler in zip(StopSignals.SIGNALS, before, strict=True):
+    for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -248,3 +265,128 @@ def test_a_signal_before_the_reactor_runs_waits_until_it_does() -> None:
     stop_signals.startService()
 
     assert running.stopped == 1
+
+
+def test_sighup_calls_what_there_is_to_reload(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    running: Any = Running()
+    reloads: list[Callable[[], None]] = []
+    ReloadSignal(running, reloads).startService()
+
+    signal.raise_signal(signal.SIGHUP)
+    assert caplog.messages == ["SIGHUP received, nothing to reload"]
+    caplog.clear()
+
+    reloads.append(lambda: log.info("Certificate taken"))
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
+    assert caplog.messages == ["SIGHUP received, reloading", "Certificate taken"] * 2
+    assert running.stopped == 0
+
+
+def test_what_fails_to_reload_is_logged_and_the_others_are_reloaded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done: list[str] = []
+
+    def fail_to_reload() -> None:
+        raise ZeroDivisionError
+
+    running: Any = Running()
+    ReloadSignal(running, [fail_to_reload, lambda: done.append("keys")]).startService()
+
+    signal.raise_signal(signal.SIGHUP)
+
+    assert done == ["keys"]
+    (record,) = caplog.records
+    assert record.getMessage() == "Reloading failed"
+    assert record.exc_info is not None
+
+
+def test_the_server_has_a_list_of_what_to_reload(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+    running: Any = Running()
+    server = SignalService(running, SignalFactory(running), [])
+    server.reloads.append(lambda: done.append("keys"))
+    for each in server.services:
+        each.startService()
+
+    signal.raise_signal(signal.SIGHUP)
+
+    assert done == ["keys"]
+
+
+SERVE = (str(BIN / "twistd"), "--nodaemon", "--pidfile=", "vislam-signal", "--port", "0")
+
+
+def in_a_terminal(directory: Path, *command: str) -> tuple[int, int]:
+    """Run a command in a terminal of its own; return its process and the terminal's other end."""
+    process, terminal = pty.fork()
+    if process == 0:
+        try:
+            os.chdir(directory)
+            os.execvp(command[0], command)
+        finally:
+            os._exit(127)  # or there were two test runs
+    return process, terminal
+
+
+def read_until(terminal: int, pattern: str) -> None:
+    said = ""
+    while not re.search(pattern, said):
+        said += os.read(terminal, 10_000).decode()
+
+
+def test_a_server_ends_with_its_terminal(tmp_path: Path) -> None:
+    process, terminal = in_a_terminal(tmp_path, *SERVE)
+    try:
+        read_until(terminal, "Listening on")
+        os.kill(process, signal.SIGHUP)
+        read_until(terminal, "SIGHUP received, nothing to reload")
+    except BaseException:
+        os.kill(process, signal.SIGKILL)
+        raise
+    finally:
+        os.close(terminal)  # which hangs up
+    _, status = os.waitpid(process, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_server_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    process, terminal = in_a_terminal(tmp_path, "nohup", *SERVE)
+    log_file = tmp_path / "nohup.out"
+    try:
+        with running("tail", "-n", "+1", "-F", log_file, cwd=tmp_path) as watched:
+            watched.wait_for("Listening on")
+            os.close(terminal)
+            watched.wait_for("SIGHUP received, nothing to reload")
+            os.kill(process, signal.SIGTERM)
+            _, status = os.waitpid(process, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+    except BaseException:
+        os.kill(process, signal.SIGKILL)
+        raise
+
+
+@pytest.mark.parametrize("how", ["daemon", "background"])
+def test_a_server_that_is_not_in_the_foreground_needs_no_terminal(how: str, tmp_path: Path) -> None:
+    log_file, pid_file = tmp_path / "log", tmp_path / "pid"
+    options = ["--logfile", str(log_file), "--pidfile", str(pid_file), "vislam-signal", "-p", "0"]
+    if how == "daemon":
+        process, terminal = in_a_terminal(tmp_path, str(BIN / "twistd"), *options)
+    else:
+        script = 'set -m; "$@" & wait'
+        command = ["sh", "-c", script, "sh", str(BIN / "twistd"), "-n", *options]
+        process, terminal = in_a_terminal(tmp_path, *command)
+    with running("tail", "-n", "+1", "-F", log_file, cwd=tmp_path) as watched:
+        watched.wait_for("Listening on")
+        server_process = int(pid_file.read_text())
+        try:
+            os.close(terminal)
+            os.waitpid(process, 0)
+            os.kill(server_process, signal.SIGHUP)
+            watched.wait_for("SIGHUP received, nothing to reload")
+        finally:
+            os.kill(server_process, signal.SIGTERM)
+            watched.wait_for("Server Shut Down")

@@ -3,7 +3,6 @@
 import re
 import signal
 import socket
-import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import fields
@@ -17,7 +16,7 @@ from processes import BIN, PATIENCE, ROOT, running, server
 from tokens import CLAIMS, NOW, SECRET, by_key, by_secret, public_key, public_pem
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
-from websockets.sync.client import connect, unix_connect
+from websockets.sync.client import connect
 
 from twisted_signal import __version__, logs, tap
 from twisted_signal.limits import Limits
@@ -61,6 +60,7 @@ def names(options: Options) -> list[str]:
         (["--endpoint", "tcp:1", "--endpoint", "tcp6:2"], ["tcp:1", "tcp6:2"]),
         (["--endpoint", "tcp:1", "--port", "2"], ["0.0.0.0:2", "tcp:1"]),
         (["--endpoint", "tcp:1", "--host", "127.0.0.1"], ["127.0.0.1:8765", "tcp:1"]),
+        (["--endpoint", "tcp:1", "--port", "none"], ["tcp:1"]),
     ],
 )
 def test_endpoints_stand_beside_or_instead_of_host_and_port(
@@ -173,6 +173,13 @@ WRONG = [
     (["--port", ""], "--port must be a number"),
     (["--port", "٣"], "--port must be a number"),
     (["--port", "9" * 5000], "--port must be a number"),
+    (["--port", "none"], "--port none leaves nothing to listen at"),
+    (["--tls-port", "1"], "--tls-port is of no use without --tls-cert or --self-signed"),
+    (["--tls-cert", "x", "--self-signed"], "--tls-cert and --self-signed exclude each other"),
+    (["--self-signed", "--tls-key", "x"], "--tls-key is of no use without --tls-cert"),
+    (["--self-signed", "--state-dir", "/dev/null"], "--self-signed: cannot write /dev/null"),
+    (["--tls-key", "key.pem"], "--tls-key is of no use without --tls-cert"),
+    (["--tls-cert", "/nowhere/x.pem"], "--tls-cert: cannot read /nowhere/x.pem: No such file"),
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
     (["--max-buffer", "-1"], "--max-buffer must be a number from 0 to 2147483648, not -1"),
     (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
@@ -225,27 +232,6 @@ def test_what_is_typed_wrong_is_one_sentence(arguments: list[str], sentence: str
     assert told.isprintable()
 
 
-@pytest.mark.parametrize("role", ["privateKey", "certKey"])
-def test_a_certificate_that_is_none_is_one_sentence(
-    role: str, certificate: Path, tmp_path: Path
-) -> None:
-    none = tmp_path / "none.pem"
-    none.write_text("no certificate")
-    files = {"privateKey": f"{certificate}.key", "certKey": f"{certificate}.crt", role: none}
-
-    with pytest.raises(SystemExit, match="holds no PEM key or certificate") as caught:
-        parse("--endpoint", "ssl:0:privateKey={privateKey}:certKey={certKey}".format(**files))
-
-    assert str(caught.value.code).isprintable()
-
-
-def test_a_key_of_another_certificate_is_one_sentence(certificate: Path, tmp_path: Path) -> None:
-    other = make_certificate(tmp_path)
-
-    with pytest.raises(SystemExit, match="do not belong together"):
-        parse("--endpoint", f"ssl:0:privateKey={certificate}.key:certKey={other}.crt")
-
-
 def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object) -> None:
         raise PermissionError(13, "Permission denied", "/var/log/x")
@@ -279,6 +265,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
     defaults = {
         "--host": tap.DEFAULT_HOST,
         "--port": tap.DEFAULT_PORT,
+        "--tls-port": tap.DEFAULT_TLS_PORT,
         "--log-level": "INFO",
         "--duplicate-id": "probe",
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
@@ -287,7 +274,42 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         assert f"| `{option}` | `{default}` |" in readme
     for option in ("--endpoint", "--auth-secret-file", "--auth-public-key-file"):
         assert f"| `{option}` | – |" in readme
-    assert len(Options.optParameters) == len(defaults)
+    for option in ("--endpoint", "--tls-cert", "--tls-key", "--self-signed", "--state-dir"):
+        assert f"| `{option}` |" in readme
+    assert len(Options.optParameters) == len(defaults) + 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["0.0.0.0:8765", "0.0.0.0:8766"]),
+        (["--port", "none", "--host", "::1"], ["[::1]:8766"]),
+        (["--tls-port", "443", "--port", "80"], ["0.0.0.0:80", "0.0.0.0:443"]),
+        (["--endpoint", "tcp:1"], ["0.0.0.0:8766", "tcp:1"]),
+    ],
+)
+def test_a_certificate_opens_the_tls_port(
+    arguments: list[str], expected: list[str], certificate: Path
+) -> None:
+    options = parse("--tls-cert", str(certificate), *arguments)
+
+    assert names(options) == expected
+    assert {one.name.rpartition(":")[2] for one in options.listeners if one.secure} <= {
+        "8766",
+        "443",
+    }
+
+
+def test_a_certificate_of_its_own_opens_the_tls_port(tmp_path: Path) -> None:
+    options = parse("--self-signed", "--state-dir", str(tmp_path / "state"), "--host", "127.0.0.1")
+
+    assert names(options) == ["127.0.0.1:8765", "127.0.0.1:8766"]
+    assert [one.secure for one in options.listeners] == [False, True]
+
+
+def test_the_port_for_tls_must_be_a_number(certificate: Path) -> None:
+    with pytest.raises(SystemExit, match="--tls-port must be a number from 0 to 65535, not none"):
+        parse("--tls-cert", str(certificate), "--tls-port", "none")
 
 
 # As an operator types it
@@ -435,48 +457,3 @@ def test_a_daemon_that_cannot_start_says_so(taken_port: int, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "cannot listen at" in done.stderr
     assert "Address already in use" in (tmp_path / "twistd.log").read_text()
-
-
-# Where it listens
-
-
-def exchange(url: str, **options: Any) -> str:
-    with connect(url, **options) as client:
-        client.send('{"type": "register", "client_id": "a"}')
-        return str(client.recv(timeout=PATIENCE))
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
-def test_ipv6_works(tmp_path: Path) -> None:
-    with server("--host", "::1", cwd=tmp_path) as started:
-        assert started.url.startswith("ws://[::1]:")
-        assert "registered" in exchange(started.url)
-
-
-def test_tls_works(certificate: Path, tmp_path: Path) -> None:
-    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={certificate}:certKey={certificate}"
-    with server("--endpoint", endpoint, cwd=tmp_path) as started:
-        assert started.url.startswith("wss://")
-
-        assert "registered" in exchange(
-            started.url, ssl=ssl.create_default_context(cafile=str(certificate))
-        )
-
-
-def test_a_local_socket_works(tmp_path: Path) -> None:
-    path = tmp_path / "signal.sock"
-    with server("--endpoint", f"unix:{path}", cwd=tmp_path) as started:
-        assert started.url == f"ws+unix://{path}"
-        with unix_connect(str(path)) as client:
-            client.send('{"type": "register", "client_id": "a"}')
-            assert "registered" in str(client.recv(timeout=PATIENCE))
-        started.wait_for("Connected: local socket")

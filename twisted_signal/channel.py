@@ -14,6 +14,7 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.util import encode_truncate
+from OpenSSL import SSL
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
@@ -39,6 +40,9 @@ from twisted_signal.outbox import Outbox
 from twisted_signal.slim import CLOSED, CONNECTING, OPEN
 from twisted_signal.sparingly import Sparingly
 from twisted_signal.text import printable
+
+# A TLS handshake that fails is no error of the server's: anybody may send anything.
+_ORDINARY_ENDS = (ConnectionDone, ConnectionAborted, ConnectionLost, SSL.Error)
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +95,7 @@ class Channel(OpeningProtocol):
         self._cut = self._train = None
         self._forget_output()
         self.factory.depart(self)
-        if not isinstance(reason.value, ConnectionDone | ConnectionAborted | ConnectionLost):
+        if not isinstance(reason.value, _ORDINARY_ENDS):
             super().connectionLost(reason)
             return
         # Autobahn's own way, without its debug lines, which cost more than all else here.
@@ -101,6 +105,8 @@ class Channel(OpeningProtocol):
             self.onClose(wasClean=True, code=self.remoteCloseCode, reason=self.remoteCloseReason)
         else:
             why = self.wasNotCleanReason or "the connection ended without a Close frame"
+            if isinstance(reason.value, SSL.Error):
+                why = f"TLS failed: {reason.value}"
             self.onClose(wasClean=False, code=ABNORMAL_CLOSURE, reason=why)
 
     def dataReceived(self, data: bytes) -> None:
@@ -267,6 +273,7 @@ class ChannelFactory(WebSocketServerFactory):
         max_buffer: the limit of that name, which each send looks at.
         frame_rate, message_rate: how many more may come each second.
         most_frames, most_messages: how many may come at once.
+        frames_bind: whether it is the number of frames that bounds messages.
         keep_alive: finds those at whose other end nobody is.
         refusals: how often each limit was met, by its name.
     """
@@ -297,6 +304,10 @@ class ChannelFactory(WebSocketServerFactory):
         self.most_messages = UNLIMITED
         if limits.message_rate and limits.message_burst:
             self.most_messages = max(limits.message_rate, limits.message_burst)
+        # A text frame counts as a message only: where fewer frames are allowed, that is the limit.
+        self.frames_bind = 0 < self.most_frames < self.most_messages
+        if self.frames_bind:
+            self.most_messages, self.message_rate = self.most_frames, self.frame_rate
         self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
         self.admission = Admission(limits)
         self.refusals: Counter[str] = Counter()

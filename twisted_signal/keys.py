@@ -7,6 +7,7 @@ token has no say in it.
 import base64
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from twisted_signal.auth import Key, Verifier
 from twisted_signal.text import printable, quoted
+
+log = logging.getLogger(__name__)
 
 SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Least bytes of a secret for each algorithm: those of its hash (RFC 7518, section 3.2)."""
@@ -77,6 +80,15 @@ class KeyFiles:
             UnusableKey: a file cannot be used. The verifier keeps the keys that it had.
         """
         self.verifier.replace(self._read())
+
+    def renew(self) -> None:
+        """As `reload`, and the log tells what came of it."""
+        try:
+            self.reload()
+        except UnusableKey as error:
+            log.warning("The keys for tokens stay as they were: %s", error)
+        else:
+            log.info("The keys for tokens were read again")
 
     def _read(self) -> list[Key]:
         keys = [] if self._secret is None else secret_keys(self._secret)

@@ -16,25 +16,29 @@ from twisted.python import usage
 from twisted_signal.addresses import host_port
 from twisted_signal.service import Listener, Reactor
 from twisted_signal.text import printable, quoted
+from twisted_signal.tls import TlsContext, TlsEndpoint
 
 BACKLOG = 1024
 """Connections that the kernel holds ready: a fleet reconnects at once (Twisted's default is 50)."""
 
 
-def tcp_listener(reactor: Reactor, host: str, port: int) -> Listener:
-    """Return the listener for `--host` and `--port`.
+def tcp_listener(
+    reactor: Reactor, address: str, port: int, context: TlsContext | None = None
+) -> Listener:
+    """Return the listener for an IP address and a port; with a context, one that speaks TLS."""
+    make = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
+    endpoint: IStreamServerEndpoint = make(reactor, port, backlog=BACKLOG, interface=address)
+    if context is not None:
+        endpoint = TlsEndpoint(endpoint, context, reactor)
+    return Listener(host_port(address, port), endpoint, secure=context is not None)
+
+
+def ip_address(host: str) -> str:
+    """Return the IP address that a `--host` stands for: a name, or an address in brackets or not.
 
     Raises:
-        usage.UsageError: the host is none of this machine.
+        usage.UsageError: it is none of this machine.
     """
-    address = _ip_address(host)
-    make = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
-    endpoint = make(reactor, port, backlog=BACKLOG, interface=address)
-    return Listener(host_port(address, port), endpoint)
-
-
-def _ip_address(host: str) -> str:
-    """Return the IP address that a host name or an address in brackets stands for."""
     host = host.removeprefix("[").removesuffix("]")
     try:
         return str(ipaddress.ip_address(host))

@@ -1,14 +1,15 @@
 """The running server: where it listens, how it starts and how it stops."""
 
+import errno
 import logging
+import os
 import select
 import signal
 import sys
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -18,9 +19,11 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamServerEndpoint,
 )
+from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from twisted_signal.addresses import urls
+from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.text import quoted
 from twisted_signal.websocket import SignalFactory
@@ -65,9 +68,18 @@ class ListenerService(Service):
     """Listens at one place."""
 
     def __init__(
-        self, listener: Listener, factory: SignalFactory, poller: Poller | None = None
+        self,
+        listener: Listener,
+        factory: SignalFactory,
+        patience: Patience,
+        poller: Poller | None = None,
     ) -> None:
-        """`poller`: serves the connections, where the system has it."""
+        """
+        Args:
+            patience: lets the port pause when there are no descriptors.
+            poller: serves the connections, where the system has it.
+        """
+        self._patience = patience
         self._listener = listener
         self._poller = poller
         self._factory = factory
@@ -106,25 +118,25 @@ class ListenerService(Service):
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
-        if self._poller is not None and isinstance(port, FileDescriptor):
-            self._poller.adopt(port)
+        if isinstance(port, Port):
+            self._patience.teach(port)
+            if self._poller is not None:
+                self._poller.adopt(port)
         for url in urls(port.getHost(), self._listener.secure):
             log.info("Listening on %s", url)
 
 
-class StopSignals(Service):
-    """Ends the process with status 0 on SIGINT and SIGTERM, and at once on a second one.
+class SignalHandler(Service):
+    """Handles signals to the process, in the reactor and not in the middle of anything."""
 
-    With Twisted's own handlers the process ends by the signal, which looks like a failure.
-    """
+    SIGNALS: ClassVar[tuple[signal.Signals, ...]]
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self, reactor: Reactor, hurry: Callable[[], None]) -> None:
-        """`hurry`: ends what the stopping server waits for."""
+    def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self._hurry = hurry
-        self._stopped_at: float | None = None
+
+    def received(self, name: str) -> None:
+        """A signal came. `name`: which one, such as `SIGTERM`."""
+        raise NotImplementedError
 
     def privilegedStartService(self) -> None:
         """Let signals wait from before the server says that it listens."""
@@ -142,13 +154,29 @@ class StopSignals(Service):
 
     def _install(self) -> None:
         for number in self.SIGNALS:
-            signal.signal(number, self._stop)
+            signal.signal(number, self._handle)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
 
-    def _stop(self, number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._stop_in_reactor, signal.Signals(number).name)
+    def _handle(self, number: int, _frame: object) -> None:
+        self._reactor.callFromThread(self.received, signal.Signals(number).name)
 
-    def _stop_in_reactor(self, name: str) -> None:
+
+class StopSignals(SignalHandler):
+    """Ends the process with status 0 on SIGINT and SIGTERM, and at once on a second one.
+
+    With Twisted's own handlers the process ends by the signal, which looks like a failure.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, reactor: Reactor, hurry: Callable[[], None]) -> None:
+        """`hurry`: ends what the stopping server waits for."""
+        super().__init__(reactor)
+        self._hurry = hurry
+        self._stopped_at: float | None = None
+
+    def received(self, name: str) -> None:
+        """See SignalHandler."""
         now = self._reactor.seconds()
         if self._stopped_at is None:
             self._stopped_at = now
@@ -158,17 +186,71 @@ class StopSignals(Service):
             self._reactor.callLater(max(self._stopped_at + PATIENCE - now, 0), self._hurry)
 
 
+class ReloadSignal(SignalHandler):
+    """Reads certificates and the like anew on SIGHUP, which would end the process otherwise.
+
+    It still ends a server in the foreground of a terminal that is closed, unless under nohup.
+    """
+
+    SIGNALS = (signal.SIGHUP,)
+
+    def __init__(self, reactor: Reactor, reloads: list[Callable[[], None]]) -> None:
+        """`reloads`: what is called then; each logs what it did."""
+        super().__init__(reactor)
+        self._reloads = reloads
+        self._needs_terminal = False
+
+    def _install(self) -> None:
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._needs_terminal = _foreground() == os.getpgrp() and not ignored
+        super()._install()
+
+    def received(self, name: str) -> None:
+        """See SignalHandler."""
+        if self._needs_terminal and _foreground() is None:
+            log.info("%s received, as the terminal is closed: stopping", name)
+            self._reactor.stop()
+            return
+        log.info("%s received, %s", name, "reloading" if self._reloads else "nothing to reload")
+        for reload in self._reloads:
+            try:
+                reload()
+            except Exception:
+                log.exception("Reloading failed")
+
+
+def _foreground() -> int | None:
+    """Return the process group in the foreground of our terminal, or None without a terminal."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)  # ours under any name, tty(4)
+    except OSError as error:
+        return 0 if error.errno in (errno.EMFILE, errno.ENFILE) else None  # that says nothing
+    try:
+        return os.tcgetpgrp(terminal)
+    except OSError:
+        return None
+    finally:
+        os.close(terminal)
+
+
 class SignalService(MultiService):
-    """The server: a factory, and the places where it listens."""
+    """The server: a factory, and the places where it listens.
+
+    Attributes:
+        reloads: what SIGHUP calls; each logs what it did.
+    """
 
     def __init__(self, reactor: Reactor, factory: SignalFactory, listeners: list[Listener]) -> None:
         super().__init__()
         self._reactor = reactor
         self.factory = factory
         self.addService(StopSignals(reactor, factory.abort_all))
+        self.reloads: list[Callable[[], None]] = []
+        self.addService(ReloadSignal(reactor, self.reloads))
+        patience = Patience(reactor)
         poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
         for listener in listeners:
-            self.addService(ListenerService(listener, factory, poller))
+            self.addService(ListenerService(listener, factory, patience, poller))
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

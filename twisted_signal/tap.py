@@ -12,17 +12,24 @@ from twisted.python import usage
 
 from twisted_signal import __version__, logs
 from twisted_signal.auth import Verifier
+from twisted_signal.certificates import CertificateError, Files
+from twisted_signal.clock import run_steadily
+from twisted_signal.descriptors import raise_limit
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import Limits
-from twisted_signal.listening import endpoint_listener, tcp_listener
+from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import DuplicateId, Registry
+from twisted_signal.renewal import Renewal
+from twisted_signal.self_signed import SelfSigned, default_directory
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
 from twisted_signal.websocket import SignalFactory
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
+DEFAULT_TLS_PORT = 8766
+NO_PORT = "none"
 
 
 def _limit_options() -> list[list[str | None]]:
@@ -44,13 +51,23 @@ class Options(usage.Options):
         limits: how much one client may take.
         outbox: gathers what is sent and logged in a turn of the reactor.
         key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
+        renewal: keeps the certificate new, where TLS is spoken with one.
     """
 
     longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
 
     optParameters: ClassVar = [
         ["host", None, None, f"Address to listen at, IPv4 or IPv6. [default: {DEFAULT_HOST}]"],
-        ["port", "p", None, f"Port to listen at; 0 takes a free one. [default: {DEFAULT_PORT}]"],
+        ["port", "p", None, f"Port to listen at; 0: a free one; none. [default: {DEFAULT_PORT}]"],
+        ["tls-cert", None, None, "PEM file with a certificate and its chain: speak TLS too."],
+        ["tls-key", None, None, "PEM file with its key. [default: the file of --tls-cert]"],
+        ["tls-port", None, None, f"Port for TLS; 0: a free one. [default: {DEFAULT_TLS_PORT}]"],
+        [
+            "state-dir",
+            None,
+            None,
+            "Directory for what must outlive the server. [default: the user's]",
+        ],
         ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
         [
             "duplicate-id",
@@ -61,9 +78,14 @@ class Options(usage.Options):
         *_limit_options(),
     ]
 
+    optFlags: ClassVar = [
+        ["self-signed", None, "Speak TLS too, with a certificate that is made here, once."],
+    ]
+
     listeners: list[Listener]
     limits: Limits
     key_files: KeyFiles | None
+    renewal: Renewal | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,12 +166,50 @@ class Options(usage.Options):
             ) from None
 
     def _find_listeners(self) -> list[Listener]:
+        reactor = _reactor()
+        address = ip_address(DEFAULT_HOST if self["host"] is None else self["host"])
         listeners = []
-        if not self._endpoints or (self["host"], self["port"]) != (None, None):
-            port = DEFAULT_PORT if self["port"] is None else self._number("port", 65535)
-            host = DEFAULT_HOST if self["host"] is None else self["host"]
-            listeners.append(tcp_listener(_reactor(), host, port))
-        return listeners + [endpoint_listener(_reactor(), each) for each in self._endpoints]
+        if self["port"] != NO_PORT and (
+            not self._endpoints or (self["host"], self["port"]) != (None, None)
+        ):
+            listeners.append(tcp_listener(reactor, address, self._port("port", DEFAULT_PORT)))
+        self.renewal = self._find_certificate(address)
+        if self.renewal is not None:
+            port = self._port("tls-port", DEFAULT_TLS_PORT)
+            listeners.append(tcp_listener(reactor, address, port, self.renewal.context))
+        listeners += [endpoint_listener(reactor, each) for each in self._endpoints]
+        if not listeners:
+            raise usage.UsageError(
+                "--port none leaves nothing to listen at without --tls-cert, --self-signed or"
+                " --endpoint"
+            )
+        return listeners
+
+    def _find_certificate(self, address: str) -> Renewal | None:
+        certificate, is_self_signed = self["tls-cert"], self["self-signed"]
+        if certificate is not None and is_self_signed:
+            raise usage.UsageError("--tls-cert and --self-signed exclude each other")
+        if certificate is None and self["tls-key"] is not None:
+            raise usage.UsageError("--tls-key is of no use without --tls-cert")
+        option = "--self-signed" if is_self_signed else "--tls-cert"
+        try:
+            if is_self_signed:
+                return Renewal(SelfSigned(self._state_directory(), address), _reactor())
+            if certificate is not None:
+                key = certificate if self["tls-key"] is None else self["tls-key"]
+                return Renewal(Files(Path(certificate), Path(key)), _reactor())
+        except CertificateError as error:
+            raise usage.UsageError(f"{option}: {error}") from None
+        if self["tls-port"] is not None:
+            raise usage.UsageError("--tls-port is of no use without --tls-cert or --self-signed")
+        return None
+
+    def _state_directory(self) -> Path:
+        directory = self["state-dir"]
+        return default_directory() if directory is None else Path(directory)
+
+    def _port(self, option: str, default: int) -> int:
+        return default if self[option] is None else self._number(option, 65535)
 
     def _read_key_files(self) -> KeyFiles | None:
         secrets, public = self._secret_files, self._public_key_files
@@ -179,6 +239,8 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
+    run_steadily(reactor)
+    raise_limit(options.limits.max_clients)
     factory = SignalFactory(
         reactor,
         Registry(options.limits, DuplicateId(options["duplicate-id"])),
@@ -186,7 +248,13 @@ def makeService(options: Options) -> IService:
         verifier=options.verifier,
         outbox=options.outbox,
     )
-    return SignalService(reactor, factory, options.listeners)
+    service = SignalService(reactor, factory, options.listeners)
+    if options.renewal is not None:
+        options.renewal.setServiceParent(service)
+        service.reloads.append(options.renewal.reload)
+    if options.key_files is not None:
+        service.reloads.append(options.key_files.renew)
+    return service
 
 
 def _reactor() -> Reactor:

@@ -133,6 +133,9 @@ class SignalProtocol(Channel):
     def _too_many(self, session: Session) -> None:
         """Refuse a message over the rate: tell the client once a second, and close in the end."""
         factory, limits = self.factory, self.factory.limits
+        if factory.frames_bind:
+            self._flooded()
+            return
         factory.refusals["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
