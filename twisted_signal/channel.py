@@ -75,10 +75,7 @@ class Channel(SendingProtocol):
         self._cut = self._train = None
         self._forget_output()
         self.factory.unwatch(self)
-        # A failed TLS handshake is no error of the server's: the internet is full of them.
-        if not isinstance(
-            reason.value, ConnectionDone | ConnectionAborted | ConnectionLost | SSL.Error
-        ):
+        if not isinstance(reason.value, _ORDINARY_ENDS):
             super().connectionLost(reason)
             return
         # Autobahn's own way, without its debug lines, which cost more than all else here.
