@@ -27,7 +27,6 @@ setup(
     install_requires=[
         "twisted[tls]>=24.11",
         "autobahn>=24.4.2",
-        "cryptography>=42.0",
         "pyopenssl>=25.0",
         "service-identity>=24.2",
         "msgspec>=0.20",

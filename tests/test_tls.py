@@ -90,7 +90,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     issued = leaf()
     (directory / "both.pem").write_bytes(issued.both_pem)
     options = ("--tls-cert", "both.pem", "--tls-port", "0", "--port", "none", "--host", "127.0.0.1")
-    with server(*options, cwd=directory) as started:
+    with server(*options, "--log-level", "DEBUG", cwd=directory) as started:
         yield Place(directory, issued, started)
 
 
@@ -159,6 +159,7 @@ def test_what_is_no_tls_ends_its_connection_without_an_error_in_the_log(
     said: bytes, place: Place
 ) -> None:
     with place.plain() as plain:
+        port = plain.getsockname()[1]
         plain.sendall(said)
         try:
             while plain.recv(1000):
@@ -166,6 +167,7 @@ def test_what_is_no_tls_ends_its_connection_without_an_error_in_the_log(
         except ConnectionResetError:
             pass
 
+    place.server.wait_for(f"No WebSocket came of the connection from 127.0.0.1:{port}: TLS failed")
     assert place.shown() == place.issued.fingerprint
     assert "[ERROR]" not in place.server.output
     assert "Traceback" not in place.server.output
