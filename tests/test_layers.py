@@ -13,7 +13,8 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text", "errors", "messages", "backlog", "registry", "dialects", "session",
-    "frames", "handshake", "outbox", "limits", "admission", "sparingly", "keepalive",
+    "frames", "handshake", "outbox", "limits", "admission", "proxies", "origins",
+    "sparingly", "keepalive",
 )  # fmt: skip
 
 

@@ -8,10 +8,8 @@ import logging
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import INegotiated, ITCPTransport
 
-from twisted_signal.addresses import peer_text
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 
@@ -39,6 +37,8 @@ class SendingProtocol(SlimProtocol):
         "transport",
     )
 
+    address: str
+    """The client's, for people."""
     factory: Any  # a ChannelFactory
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
@@ -54,9 +54,6 @@ class SendingProtocol(SlimProtocol):
     def connectionMade(self) -> None:
         """A TCP connection came in."""
         transport = self.transport
-        peer = transport.getPeer()
-        self.address = peer_text(peer)
-        self.host = peer.host if isinstance(peer, IPv4Address | IPv6Address) else None
         self._direct = isinstance(transport, FileDescriptor)
         if not self._direct:
             transport.registerProducer(self, streaming=True)

@@ -13,7 +13,9 @@ from twisted.python import usage
 from twisted_signal import __version__, logs
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, tcp_listener
+from twisted_signal.origins import AllowedOrigins, is_origin
 from twisted_signal.outbox import Outbox
+from twisted_signal.proxies import TrustedProxies
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
 from twisted_signal.websocket import SignalFactory
@@ -39,6 +41,8 @@ class Options(usage.Options):
     Attributes:
         listeners: where to listen.
         limits: how much one client may take.
+        proxies: those that are believed about where a client comes from.
+        origins: of the pages that may connect.
         outbox: gathers what is sent and logged in a turn of the reactor.
     """
 
@@ -53,15 +57,31 @@ class Options(usage.Options):
 
     listeners: list[Listener]
     limits: Limits
+    proxies: TrustedProxies
+    origins: AllowedOrigins
 
     def __init__(self) -> None:
         super().__init__()
         self._endpoints: list[str] = []
+        self._proxies: list[str] = []
+        self._origins: list[str] = []
         self.outbox = Outbox()
 
     def opt_endpoint(self, description: str) -> None:
         """Listen at a Twisted endpoint, such as tcp6:8765; repeatable, with --port or instead."""
         self._endpoints.append(description)
+
+    def opt_trust_proxy(self, network: str) -> None:
+        """Believe X-Forwarded-For and Forwarded from this network, such as 10.0.0.0/8, or from
+        local sockets: unix. Repeatable.
+        """
+        self._proxies.append(network)
+
+    def opt_allowed_origin(self, origin: str) -> None:
+        """Let only pages from this origin connect, such as https://app.example.com, besides
+        programs that are no browser; *. may stand before the host, null is for files. Repeatable.
+        """
+        self._origins.append(origin)
 
     def getSynopsis(self) -> str:
         """Return how to use it; the options are the same in both ways."""
@@ -100,6 +120,8 @@ class Options(usage.Options):
                 f"--log-level must be one of {', '.join(logs.LEVELS)},"
                 f" not {quoted(self['log-level'])}"
             )
+        self.proxies = self._find_proxies()
+        self.origins = self._find_origins()
         self.listeners = self._find_listeners()
         runner = getattr(self, "parent", None)
         if runner is not None:
@@ -110,6 +132,26 @@ class Options(usage.Options):
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
             ) from None
+
+    def _find_proxies(self) -> TrustedProxies:
+        for word in self._proxies:
+            try:
+                TrustedProxies([word])
+            except ValueError:
+                raise usage.UsageError(
+                    "--trust-proxy must be an address, a network such as 10.0.0.0/8, or unix,"
+                    f" not {quoted(word)}"
+                ) from None
+        return TrustedProxies(self._proxies)
+
+    def _find_origins(self) -> AllowedOrigins:
+        for origin in self._origins:
+            if not is_origin(origin):
+                raise usage.UsageError(
+                    "--allowed-origin must be an origin such as https://app.example.com,"
+                    f" https://*.example.com or null, not {quoted(origin)}"
+                )
+        return AllowedOrigins(self._origins)
 
     def _find_listeners(self) -> list[Listener]:
         listeners = []
@@ -131,7 +173,13 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
-    factory = SignalFactory(reactor, limits=options.limits, outbox=options.outbox)
+    factory = SignalFactory(
+        reactor,
+        limits=options.limits,
+        outbox=options.outbox,
+        proxies=options.proxies,
+        origins=options.origins,
+    )
     return SignalService(reactor, factory, options.listeners)
 
 

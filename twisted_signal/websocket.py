@@ -17,14 +17,17 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_signal import __version__
-from twisted_signal.channel import Channel, ChannelFactory
+from twisted_signal.channel import Channel
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import SignalError
+from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
 from twisted_signal.messages import Arrival, ServerMessage
+from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
+from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import Session
@@ -195,6 +198,8 @@ class SignalFactory(ChannelFactory):
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
         now_ns: Callable[[], int] = time.time_ns,
         outbox: Outbox | None = None,
+        proxies: TrustedProxies = NO_PROXIES,
+        origins: AllowedOrigins = ANY_ORIGIN,
     ) -> None:
         """
         Args:
@@ -203,12 +208,16 @@ class SignalFactory(ChannelFactory):
             limits: how much one client may take.
             now_ns: the wall clock, in nanoseconds since 1970.
             outbox: gathers what is sent; a new one by default.
+            proxies: those that are believed about where a client comes from.
+            origins: of the pages that may connect.
         """
         super().__init__(
             reactor,
             f"vislam-signal/{__version__}",
             outbox=outbox or Outbox(),
             limits=limits,
+            proxies=proxies,
+            origins=origins,
         )
         self.registry = registry or Registry()
         self.now_ns = now_ns
