@@ -14,7 +14,7 @@ PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text", "errors", "messages", "backlog", "registry", "dialects", "session",
     "frames", "handshake", "outbox", "limits", "admission", "proxies", "origins",
-    "sparingly", "keepalive",
+    "sparingly", "keepalive", "stalls",
 )  # fmt: skip
 
 

@@ -14,7 +14,9 @@ from twisted_signal.limits import Limits
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
+from twisted_signal.sending import STALL_PATIENCE, STALL_SIZE
 from twisted_signal.sparingly import Sparingly
+from twisted_signal.stalls import Stalls
 from twisted_signal.text import printable, quoted
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class ChannelFactory(WebSocketServerFactory):
         frame_rate, message_rate: how many more may come each second.
         most_frames, most_messages: how many may come at once.
         keep_alive: finds those at whose other end nobody is.
+        stalls: finds those that read nothing.
         proxies: those that are believed.
         origins: of the pages that may connect.
         admission: who is connected from where.
@@ -76,6 +79,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.most_messages = UNLIMITED
         if limits.message_rate and limits.message_burst:
             self.most_messages = max(limits.message_rate, limits.message_burst)
+        self.stalls = Stalls(STALL_SIZE if self.max_buffer else 0, STALL_PATIENCE)
         self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
         self.proxies = proxies
         self.origins = origins
@@ -148,6 +152,7 @@ class ChannelFactory(WebSocketServerFactory):
         self._next_tick = self.reactor.callLater(1, self._tick)
         with self.outbox:
             self.keep_alive.tick()
+            self.stalls.tick()
         now = self.reactor.seconds()
         self.admission.forget(now, MANY)
         for kind, count in self._sparingly.rest(now).items():
