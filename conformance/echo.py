@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
+from twisted_signal.server import SignalFactory
 from twisted_signal.service import Listener, ListenerService, SignalService
-from twisted_signal.websocket import SignalFactory, SignalProtocol
+from twisted_signal.websocket import SignalProtocol
 
 MAX_MESSAGE_SIZE = 16 * 1024 * 1024
 """The largest messages that the suite sends, in bytes."""

@@ -21,7 +21,8 @@ from zope.interface import implementer
 
 from twisted_signal.auth import Verifier
 from twisted_signal.limits import Limits
-from twisted_signal.websocket import SignalFactory, SignalProtocol
+from twisted_signal.server import SignalFactory
+from twisted_signal.websocket import SignalProtocol
 
 NOW_NS = 1_795_417_440_399_364_306
 

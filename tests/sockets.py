@@ -2,12 +2,16 @@
 
 import select
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import Clock
 from twisted.internet.tcp import Server
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from twisted_signal.outbox import Outbox
 from twisted_signal.poller import Poller
@@ -50,17 +54,57 @@ class Wires:
         return ours, theirs
 
     def connect(
-        self, protocol: Protocol, *, send_buffer: int | None = None
+        self,
+        protocol: Protocol,
+        *,
+        send_buffer: int | None = None,
+        receive_buffer: int | None = None,
+        tls: Path | None = None,
     ) -> tuple[Server, socket.socket]:
-        """Return a connection with a protocol at the server's end, and the client's end."""
+        """Return a connection with a protocol at the server's end, and the client's end.
+
+        Args:
+            protocol: the protocol.
+            send_buffer: what the kernel holds at our end, in bytes; None: as much as it likes.
+            receive_buffer: the same at the client's; None: as much.
+            tls: a file with a key and its certificate.
+        """
         ours, theirs = self.pair()
         if send_buffer is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, send_buffer)
+            receive_buffer = receive_buffer or send_buffer
+        if receive_buffer is not None:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         port: Any = None  # for its log lines only
-        transport = Server(ours, protocol, ours.getpeername(), port, 1, self.poller)
-        protocol.makeConnection(transport)
-        return transport, theirs
+        wrapped = protocol if tls is None else self._over_tls(protocol, str(tls))
+        transport = Server(ours, wrapped, ours.getpeername(), port, 1, self.poller)
+        wrapped.makeConnection(transport)
+        if tls is None:
+            return transport, theirs
+        secure = ssl.create_default_context(cafile=str(tls)).wrap_socket(
+            theirs, server_hostname="127.0.0.1", do_handshake_on_connect=False
+        )
+        secure.settimeout(0)
+        while True:
+            try:
+                secure.do_handshake()
+            except ssl.SSLWantReadError:
+                self.turn()
+            else:
+                break
+        secure.settimeout(PATIENCE)
+        self._sockets.append(secure)
+        return transport, secure
+
+    def _over_tls(self, protocol: Protocol, pem: str) -> Protocol:
+        class Only(Factory):
+            def buildProtocol(self, _: object) -> Protocol:
+                return protocol
+
+        contexts = DefaultOpenSSLContextFactory(pem, pem)
+        made = TLSMemoryBIOFactory(contexts, isClient=False, wrappedFactory=Only())
+        made._clock = self.reactor
+        return made.buildProtocol(None)
 
     def turn(self, timeout: float = PATIENCE) -> bool:
         """Let the poller work once, as soon as it has something to do; return whether it had."""

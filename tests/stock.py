@@ -7,7 +7,7 @@ from memory import MemoryTransport
 from twisted.internet.task import Clock
 
 from twisted_signal.limits import Limits
-from twisted_signal.websocket import SignalFactory
+from twisted_signal.server import SignalFactory
 
 
 class TurningTransport(MemoryTransport):

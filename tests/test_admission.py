@@ -28,15 +28,32 @@ def admission(**limits: int) -> Admission:
     return Admission(Limits(**{**off, **limits}))
 
 
-def arrive(where: Admission, address: str | None = HERE, now: float = 0) -> Place:
-    place = where.arrive(address, now)
-    assert isinstance(place, Place), place
-    return place
+class Visit:
+    """A connection."""
+
+    def __init__(self, where: Admission, address: str | None, now: float) -> None:
+        place = where.arrive(address, now)
+        assert isinstance(place, Place), place
+        self.where = where
+        self.place = place
+        self.is_client = False
+
+    def enter(self, now: float) -> Refusal | None:
+        refusal = self.where.enter(self.place, now)
+        self.is_client = refusal is None
+        return refusal
+
+    def leave(self, now: float) -> None:
+        self.where.leave(self.place, now, is_client=self.is_client)
+
+
+def arrive(where: Admission, address: str | None = HERE, now: float = 0) -> Visit:
+    return Visit(where, address, now)
 
 
 def enter(where: Admission, address: str | None = HERE, now: float = 0) -> str:
     """Let a connection come, ask to enter and stay; return why it may not, or nothing."""
-    refusal = where.ask(arrive(where, address, now), now)
+    refusal = Visit(where, address, now).enter(now)
     return "" if refusal is None else refusal.kind
 
 
@@ -46,16 +63,16 @@ def enter(where: Admission, address: str | None = HERE, now: float = 0) -> str:
 def test_as_many_enter_as_there_are_places_and_a_place_is_free_when_one_leaves() -> None:
     where = admission(max_clients=2)
     first = arrive(where)
-    assert where.ask(first, 0) is None
+    assert first.enter(0) is None
     assert enter(where, THERE) == ""
 
     refused = arrive(where, None)
-    refusal = where.ask(refused, 0)
+    refusal = refused.enter(0)
     assert refusal == Refusal(
         "max_clients", 503, "The server has its 2 clients already", PLACE_FREE_IN
     )
-    where.leave(refused, 0)
-    where.leave(first, 0)
+    refused.leave(0)
+    first.leave(0)
 
     assert enter(where) == ""
 
@@ -80,13 +97,20 @@ def test_an_address_has_its_share() -> None:
     assert [enter(where) for _ in range(2)] == ["", ""]
     refused = arrive(where)
 
-    refusal = where.ask(refused, 0)
+    refusal = refused.enter(0)
 
     assert refusal is not None
     assert (refusal.kind, refusal.code) == ("max_clients_per_address", 429)
     assert refusal.retry_after == PLACE_FREE_IN
-    assert "2 connections" in refusal.sentence
+    assert "2 clients" in refusal.sentence
     assert enter(where, THERE) == ""
+
+
+def test_those_that_come_at_once_do_not_keep_each_other_out() -> None:
+    where = admission(max_clients=3, max_clients_per_address=2)
+    visits = [arrive(where) for _ in range(4)]
+
+    assert [visit.enter(0) is None for visit in visits] == [True, True, False, False]
 
 
 def test_connections_that_say_nothing_count_and_over_twice_the_share_are_not_answered() -> None:
@@ -95,7 +119,7 @@ def test_connections_that_say_nothing_count_and_over_twice_the_share_are_not_ans
 
     assert isinstance(where.arrive(HERE, 0), Refusal)
     assert isinstance(where.arrive(THERE, 0), Place)
-    where.leave(silent[0], 0)
+    silent[0].leave(0)
 
     assert isinstance(where.arrive(HERE, 0), Place)
 
@@ -139,7 +163,7 @@ def test_an_address_may_connect_at_the_rate_after_a_burst() -> None:
     where = admission(connect_rate_per_address=50)
     for _ in range(BURST):
         assert enter(where) == ""
-    refusal = where.ask(arrive(where), 0)
+    refusal = arrive(where).enter(0)
     assert refusal is not None
     assert (refusal.kind, refusal.code, refusal.retry_after) == ("connect_rate_per_address", 429, 1)
 
@@ -172,14 +196,14 @@ def test_a_connection_counts_where_it_really_comes_from() -> None:
     where = admission(max_clients_per_address=1)
     first, second = arrive(where, None), arrive(where, None)
 
-    first = where.move(first, HERE, 0)
-    assert where.ask(first, 0) is None
-    second = where.move(second, HERE, 0)
-    assert where.ask(second, 0) is not None
-    where.leave(first, 0)
+    for visit in (first, second):
+        visit.place = where.move(visit.place, HERE, 0)
+    assert first.enter(0) is None
+    assert second.enter(0) is not None
+    first.leave(0)
 
-    assert where.ask(second, 0) is None
-    assert where.connections == 1
+    assert second.enter(0) is None
+    assert (where.connections, where.clients) == (1, 1)
 
 
 # What is remembered
@@ -189,9 +213,9 @@ def test_an_address_is_forgotten_with_its_last_connection() -> None:
     where = admission(max_clients_per_address=2)
     places = [arrive(where), arrive(where)]
 
-    where.leave(places[0], 0)
+    places[0].leave(0)
     assert len(where) == 1
-    where.leave(places[1], 0)
+    places[1].leave(0)
 
     assert len(where) == 0
 
@@ -200,8 +224,8 @@ def test_an_address_that_connected_lately_is_remembered_until_its_burst_is_full(
     where = admission(connect_rate_per_address=50)
     for _ in range(100):
         place = arrive(where)
-        where.ask(place, 0)
-        where.leave(place, 0)
+        place.enter(0)
+        place.leave(0)
     assert len(where) == 1
 
     where.forget(1.9, 100)
@@ -217,8 +241,8 @@ def test_many_addresses_cannot_make_it_remember_without_end() -> None:
     for number in range(50_000):  # 10,000 a second, of which one after the other stays a while
         now = number / 10_000
         place = arrive(where, f"2001:db8:{number % 65536:x}::1", now)
-        where.ask(place, now)
-        where.leave(place, now)
+        place.enter(now)
+        place.leave(now)
         most = max(most, len(where))
 
     assert most < 10_000 / 50 * 2
@@ -230,15 +254,15 @@ def test_one_that_never_rests_does_not_keep_others_remembered() -> None:
         now = number / 100
         for address in (HERE, f"2001:db8:{number:x}::1"):
             place = arrive(where, address, now)
-            where.ask(place, now)
-            where.leave(place, now)
+            place.enter(now)
+            place.leave(now)
 
     assert len(where) < 20
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["arrive", "ask", "leave", "move"]), st.integers(0, 5)),
+        st.tuples(st.sampled_from(["arrive", "enter", "leave", "move"]), st.integers(0, 5)),
         max_size=200,
     ),
     st.floats(0, 0.5),
@@ -247,27 +271,36 @@ def test_one_that_never_rests_does_not_keep_others_remembered() -> None:
 def test_whatever_happens_the_counts_are_right(
     steps: list[tuple[str, int]], seconds_a_step: float
 ) -> None:
-    where = admission(max_clients=50, max_clients_per_address=3, connect_rate_per_address=2)
+    where = admission(max_clients=20, max_clients_per_address=30, connect_rate_per_address=2)
     addresses = [None, HERE, THERE, "2001:db8::1", "2001:db8::2", "2001:db8:1::1"]
-    here: list[Place] = []
+    here: list[Visit] = []
     now = 0.0
     for step, number in steps:
         now += seconds_a_step
+        visit = here[number % len(here)] if here else None
         if step == "arrive":
-            place = where.arrive(addresses[number], now)
-            here += [place] if isinstance(place, Place) else []
-        elif here:
-            index = number % len(here)
-            if step == "ask":
-                where.ask(here[index], now)
-            elif step == "leave":
-                where.leave(here.pop(index), now)
-            elif here[index].key is None:
-                here[index] = where.move(here[index], HERE, now)
-        assert where.connections == len(here)
-        for place in filter(lambda place: place.key is not None, here):
-            assert place.connections == sum(one is place for one in here)
-    for place in here:
-        where.leave(place, now)
+            here.append(arrive(where, addresses[number], now))
+        elif visit is None or (visit.is_client and step != "leave"):
+            continue
+        elif step == "enter":
+            visit.enter(now)
+        elif step == "leave":
+            visit.leave(now)
+            here.remove(visit)
+        else:
+            visit.place = where.move(visit.place, HERE, now)
+        check(where, here)
+    for visit in here:
+        visit.leave(now)
     where.forget(now + 1000, 100)
-    assert (where.connections, len(where)) == (0, 0)
+    assert (where.connections, where.clients, len(where)) == (0, 0, 0)
+
+
+def check(where: Admission, here: list[Visit]) -> None:
+    """Hold the counts against those that are there."""
+    assert where.connections == len(here)
+    assert where.clients == sum(visit.is_client for visit in here)
+    for visit in here:
+        same = [other for other in here if other.place is visit.place]
+        assert visit.place.connections == len(same)
+        assert visit.place.clients == sum(other.is_client for other in same)

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from memory import Memory, MemoryClient
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from twisted_signal.admission import RESERVE
 from twisted_signal.limits import Limits
 from twisted_signal.opening import MAX_REQUEST
+from twisted_signal.origins import AllowedOrigins
+from twisted_signal.proxies import TrustedProxies
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.slim import CONNECTING, OPEN
 
@@ -193,7 +195,7 @@ def test_over_the_places_of_an_address_the_answer_is_429(request_: bytes) -> Non
     status, headers, body = answer(memory.connect(), request_)
     assert status == b"HTTP/1.1 429 Too Many Requests"
     assert headers[b"Retry-After"] == b"10"
-    assert body == "There are 1 connections from your address already.\n"
+    assert body == "Your address has its 1 clients already.\n"
     assert memory.factory.refusals == {"max_clients_per_address": 1}
     stays.transport.end()
 
@@ -284,7 +286,7 @@ def test_the_log_is_not_filled_with_refusals(caplog: pytest.LogCaptureFixture) -
 
     lines = [one.getMessage() for one in caplog.records if "Refused" in one.getMessage()]
     assert [line.partition(": ")[2] for line in lines] == [
-        "There are 1 connections from your address already",
+        "Your address has its 1 clients already",
         "max_clients_per_address",
     ] * 3
     assert lines[1].startswith("Refused 49 more: ")
@@ -349,3 +351,151 @@ def test_nothing_is_opened_by_a_request_that_is_not_all_there() -> None:
 
     assert client.protocol.state == CONNECTING
     assert client.transport.sent() == b""
+
+
+# From which pages
+
+
+def with_headers(request: bytes, *lines: bytes) -> bytes:
+    return request[:-2] + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+@BOTH
+def test_a_page_from_elsewhere_is_refused_with_a_sentence(request_: bytes) -> None:
+    memory = Memory()
+    memory.factory.origins = AllowedOrigins(["https://app.example.com"])
+
+    status, _, body = answer(
+        memory.connect(), with_headers(request_, b"Origin: https://evil.example")
+    )
+
+    assert status == b"HTTP/1.1 403 Forbidden"
+    assert body == "Pages from https://evil.example may not connect here.\n"
+    assert memory.factory.refusals == {"origin": 1}
+
+
+@BOTH
+@pytest.mark.parametrize("lines", [[b"Origin: https://app.example.com"], []])
+def test_pages_from_there_and_programs_may_connect(request_: bytes, lines: list[bytes]) -> None:
+    memory = Memory()
+    memory.factory.origins = AllowedOrigins(["https://app.example.com"])
+    client = memory.connect()
+
+    status, _, _ = answer(client, with_headers(request_, *lines))
+
+    assert status.startswith(b"HTTP/1.1 101 ")
+    assert hasattr(client.protocol, "http_headers") == (request_ is ODD_REQUEST)
+
+
+@BOTH
+def test_without_a_list_pages_from_anywhere_may_connect(request_: bytes) -> None:
+    request = with_headers(request_, b"Origin: https://anywhere.example:65000")
+
+    assert answer(Memory().connect(), request)[0].startswith(b"HTTP/1.1 101 ")
+
+
+# Behind proxies
+
+PROXY = "192.0.2.7"
+"""Where clients in memory connect from."""
+
+
+@pytest.fixture
+def proxied() -> Memory:
+    memory = Memory(max_clients_per_address=1)
+    memory.factory.proxies = TrustedProxies([PROXY])
+    return memory
+
+
+def forwarded_for(request: bytes, *values: bytes) -> bytes:
+    return with_headers(request, *(b"X-Forwarded-For: " + value for value in values))
+
+
+@BOTH
+def test_who_a_trusted_proxy_speaks_for_is_named_in_the_log(
+    proxied: Memory, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = proxied.connect()
+
+    with caplog.at_level(logging.INFO):
+        client.receive(forwarded_for(request_, b"6.6.6.6, 203.0.113.9"))
+
+    assert "Connected: 203.0.113.9, path /" in [one.getMessage() for one in caplog.records]
+
+
+@BOTH
+def test_limits_are_those_of_the_address_behind_the_proxy(proxied: Memory, request_: bytes) -> None:
+    asked = [b"203.0.113.9", b"203.0.113.10", b"203.0.113.9", b"6.6.6.6, 203.0.113.10"]
+    clients = [proxied.connect() for _ in asked]
+
+    statuses = [
+        answer(client, forwarded_for(request_, one))[0].split()[1]
+        for client, one in zip(clients, asked, strict=True)
+    ]
+
+    assert statuses == [b"101", b"101", b"429", b"429"]
+    for client in clients:
+        client.transport.end()
+    proxied.factory.admission.forget(proxied.clock.seconds() + 1, 10)
+    assert len(proxied.factory.admission) == 0
+    assert proxied.factory.admission.connections == 0
+
+
+def test_a_proxy_may_have_connections_that_have_not_said_for_whom(proxied: Memory) -> None:
+    clients = [proxied.connect() for _ in range(100)]
+
+    assert not any(client.transport.aborted for client in clients)
+
+
+@pytest.mark.parametrize("values", [(b"unknown",), (b"203.0.113.9, nonsense",), ()])
+def test_a_proxy_that_does_not_say_for_whom_is_the_client(
+    proxied: Memory, values: tuple[bytes, ...]
+) -> None:
+    first, second = proxied.connect(), proxied.connect()
+
+    assert answer(first, forwarded_for(REQUEST, *values))[0].split()[1] == b"101"
+    assert first.protocol.address.startswith(f"{PROXY}:")
+    assert answer(second, forwarded_for(REQUEST, *values))[0].split()[1] == b"429"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"X: a\x85X-Forwarded-For: 6.6.6.6",
+        b"X: a\x0cX-Forwarded-For: 6.6.6.6",
+        b"X: a\nX-Forwarded-For: 6.6.6.6",
+        b"X-Forwarded-For : 6.6.6.6",
+        b"Forwarded: for=6.6.6.6",
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_line_that_autobahn_takes_for_the_proxy_s_does_not_count(
+    proxied: Memory, forged: bytes, *, is_first: bool
+) -> None:
+    lines = [forged, b"X-Forwarded-For: 203.0.113.9"]
+    client = proxied.connect()
+
+    client.receive(with_headers(REQUEST, *(lines if is_first else lines[::-1])))
+
+    assert client.protocol.address in ("203.0.113.9", f"{PROXY}:40001")
+
+
+@BOTH
+def test_nobody_else_is_believed(request_: bytes) -> None:
+    memory = Memory(max_clients_per_address=1)
+    memory.factory.proxies = TrustedProxies(["10.0.0.0/8"])
+    first, second = memory.connect(), memory.connect()
+
+    assert answer(first, forwarded_for(request_, b"203.0.113.9"))[0].split()[1] == b"101"
+    assert first.protocol.address == "192.0.2.7:40001"
+    assert answer(second, forwarded_for(request_, b"203.0.113.10"))[0].split()[1] == b"429"
+
+
+def test_a_proxy_at_a_local_socket_is_believed_where_that_is_said() -> None:
+    memory = Memory()
+    memory.factory.proxies = TrustedProxies(["unix"])
+    client = came_from(memory, UNIXAddress(None))
+
+    client.receive(forwarded_for(REQUEST, b"203.0.113.9"))
+
+    assert client.protocol.address == "203.0.113.9"

@@ -3,10 +3,13 @@
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make_certificate
 from memory import Memory, MemoryClient
 from sockets import PATIENCE, Wires
 from twisted.internet.error import ConnectionAborted
@@ -19,9 +22,10 @@ from websockets.uri import parse_uri
 
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
-from twisted_signal.sending import CLOSE_TIMEOUT, LINGER_SIZE
+from twisted_signal.sending import CLOSE_TIMEOUT, LINGER_SIZE, STALL_PATIENCE, STALL_SIZE
+from twisted_signal.server import SignalFactory
 from twisted_signal.slim import CLOSED, OPEN
-from twisted_signal.websocket import SignalFactory, SignalProtocol
+from twisted_signal.websocket import SignalProtocol
 
 MASK = bytes(4)
 BUFFER = 65536
@@ -32,13 +36,29 @@ MESSAGE = 10_000
 class Line:
     """A client whose WebSocket is open, on a real socket."""
 
-    def __init__(self, wires: Wires, factory: SignalFactory) -> None:
+    def __init__(
+        self,
+        wires: Wires,
+        factory: SignalFactory,
+        *,
+        tls: Path | None = None,
+        send_buffer: int = BUFFER,
+        receive_buffer: int = BUFFER,
+    ) -> None:
+        """
+        Args:
+            tls: a file with a key and its certificate.
+            send_buffer: what the kernel holds at our end, about, in bytes.
+            receive_buffer: the same at the client's.
+        """
         protocol = factory.buildProtocol(None)
         assert isinstance(protocol, SignalProtocol)
         self.wires: Wires = wires
         self.channel: Any = protocol  # of Autobahn, which has no annotations
         self.frames: list[Frame] = []
-        transport, client = wires.connect(protocol, send_buffer=BUFFER)
+        transport, client = wires.connect(
+            protocol, send_buffer=send_buffer, receive_buffer=receive_buffer, tls=tls
+        )
         self.transport: Server = transport
         self.socket: socket.socket = client
         self.websocket: ClientProtocol = ClientProtocol(parse_uri("ws://test/"), max_size=None)
@@ -59,7 +79,7 @@ class Line:
             while data := self.socket.recv(65536):
                 self.websocket.receive_data(data)
             self.websocket.receive_eof()
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             pass
         self.socket.settimeout(PATIENCE)
         events = self.websocket.events_received()
@@ -462,6 +482,99 @@ def test_what_was_gathered_for_a_client_that_is_gone_goes_nowhere(
     assert sent == []
 
 
+# Stalls
+
+
+def pass_seconds(line: Line, count: int, reads: int = 0) -> int:
+    """Let time pass; return after how many seconds the client is dropped.
+
+    Args:
+        reads: how many bytes the client reads in each of them.
+    """
+    line.socket.settimeout(PATIENCE)  # the kernel has more, and is not that fast
+    for second in range(count):
+        if reads:
+            line.socket.recv(reads)
+        line.wires.reactor.advance(1)
+        while line.wires.turn(0.002):  # kernels have timers of their own
+            pass
+        if line.channel.state == CLOSED:
+            return second + 1
+    return count
+
+
+LARGE_BUFFER = 10**6
+MUCH = 600
+"""Messages that fill even that."""
+LITTLE = 16_384
+"""Bytes that a slow reader reads in a second: the socket takes nothing more for many of them."""
+
+
+@pytest.fixture(params=["plain", "tls"])
+def stalling(request: pytest.FixtureRequest, wires: Wires, tmp_path: Path) -> Line:
+    """A client for which much waits, and that does not read of itself."""
+    tls = make_certificate(tmp_path) if request.param == "tls" else None
+    factory = make_factory(wires, max_buffer=2**30)
+    # The kernel tells of what was read in steps, which are large where the client's buffer is.
+    line = Line(wires, factory, tls=tls, send_buffer=LARGE_BUFFER, receive_buffer=16_384)
+    line.send_texts(0, MUCH)
+    for _ in range(100):
+        wires.turn(0)
+    return line
+
+
+def test_a_client_that_takes_nothing_is_dropped(
+    stalling: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert STALL_PATIENCE <= pass_seconds(stalling, 60) <= STALL_PATIENCE + 5
+
+    assert stalling.channel.factory.refusals == {"stall": 1}
+    assert "it reads nothing of what waits for it for 10 s" in caplog.text
+    stalling.wires.turn_until(lambda: not stalling.channel.factory.connections)
+
+
+def test_a_slow_reader_is_not(stalling: Line) -> None:
+    assert pass_seconds(stalling, 30, reads=LITTLE) == 30
+    assert stalling.channel._waiting is not None
+
+    assert pass_seconds(stalling, 60) <= STALL_PATIENCE + 5
+
+
+def test_what_is_not_much_may_wait(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires))
+    while line.channel._waiting is None:
+        line.send_texts(0, 1)
+    line.send_texts(0, 3)
+    assert line.channel.backlog()[0] < STALL_SIZE
+
+    assert pass_seconds(line, 30) == 30
+
+
+def test_without_a_limit_of_the_buffer_everything_may_wait(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires, max_buffer=0))
+    line.send_texts(0, 100)
+    assert line.channel.backlog()[0] > STALL_SIZE
+
+    assert pass_seconds(line, 30) == 30
+
+
+def test_one_that_has_read_everything_is_not_looked_at(wires: Wires) -> None:
+    line = Line(wires, make_factory(wires))
+    line.send_texts(0, 80)
+    assert line.channel.factory.stalls
+    line.hear(80)
+    wires.turn_until(lambda: not wires.poller.getWriters())
+
+    assert not line.channel.factory.stalls
+
+
+def test_nor_is_one_that_is_gone(stalling: Line) -> None:
+    stalling.socket.close()
+    stalling.wires.turn_until(lambda: not stalling.channel.factory.connections)
+
+    assert not stalling.channel.factory.stalls
+
+
 # The last word
 
 
@@ -472,7 +585,7 @@ def last_words(line: Line) -> bytes:
     while True:
         try:
             data = line.socket.recv(65536)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             line.wires.turn(0.05)
             continue
         if not data:
@@ -480,8 +593,12 @@ def last_words(line: Line) -> bytes:
         heard += data
 
 
-def test_a_close_frame_arrives_at_a_client_that_goes_on_sending(wires: Wires) -> None:
-    line = Line(wires, make_factory(wires))
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_a_close_frame_arrives_at_a_client_that_goes_on_sending(
+    wires: Wires, tmp_path: Path, *, has_tls: bool
+) -> None:
+    tls = make_certificate(tmp_path) if has_tls else None
+    line = Line(wires, make_factory(wires), tls=tls)
     pongs = b"\x8a\x80" + MASK
     line.socket.sendall(pongs * 2000)
     wires.turn_until(lambda: line.channel.state == CLOSED)

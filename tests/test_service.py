@@ -25,6 +25,7 @@ from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
 from twisted_signal.limits import Limits
+from twisted_signal.server import SignalFactory
 from twisted_signal.service import (
     CannotStart,
     Listener,
@@ -32,7 +33,6 @@ from twisted_signal.service import (
     SignalService,
     StopSignals,
 )
-from twisted_signal.websocket import SignalFactory
 
 LOOPBACK = "127.0.0.1"
 

@@ -24,6 +24,11 @@ from twisted_signal.outbox import Outbox
 from twisted_signal.service import SignalService
 from twisted_signal.tap import Options, makeService
 
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
 
 @pytest.fixture(autouse=True)
 def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str, Outbox]]:
@@ -457,3 +462,67 @@ def test_a_daemon_that_cannot_start_says_so(taken_port: int, tmp_path: Path) -> 
     assert done.returncode == 1
     assert "cannot listen at" in done.stderr
     assert "Address already in use" in (tmp_path / "twistd.log").read_text()
+
+
+# Proxies and origins
+
+
+def test_proxies_and_origins_may_be_given_several_times() -> None:
+    options = parse(
+        *("--trust-proxy", "10.0.0.0/8", "--trust-proxy", "unix", "--trust-proxy", "2001:db8::7"),
+        *("--allowed-origin", "https://app.example.com", "--allowed-origin", "null"),
+    )
+
+    assert all(options.proxies.trusts(host) for host in ("10.1.2.3", None, "2001:db8::7"))
+    assert not options.proxies.trusts("192.0.2.1")
+    assert options.origins.allows("null")
+    assert not options.origins.allows("https://evil.example")
+
+
+def test_nobody_is_trusted_and_no_page_kept_out_by_default() -> None:
+    options = parse()
+
+    assert not options.proxies
+    assert not options.origins
+
+
+@pytest.mark.parametrize("word", ["10.0.0.1/8", "proxy.example", "", "10.0.0.0/8,10.1.0.0/16"])
+def test_a_proxy_that_is_no_network_is_one_clear_line(word: str) -> None:
+    with pytest.raises(SystemExit, match=r"--trust-proxy must be an address, a network such as"):
+        parse("--trust-proxy", word)
+
+
+@pytest.mark.parametrize("word", ["app.example.com", "https://app.example.com/", "*", ""])
+def test_an_origin_that_is_none_is_one_clear_line(word: str) -> None:
+    with pytest.raises(SystemExit, match=r"--allowed-origin must be an origin such as"):
+        parse("--allowed-origin", word)
+
+
+def test_what_is_set_reaches_the_factory() -> None:
+    options = parse("--trust-proxy", "unix", "--allowed-origin", "null", "--port", "0")
+    service = makeService(options)
+    assert isinstance(service, SignalService)
+
+    assert service.factory.proxies is options.proxies
+    assert service.factory.origins is options.origins
+
+
+def test_who_comes_by_haproxy_is_known_by_the_header(tmp_path: Path) -> None:
+    options = ("--endpoint", "haproxy:tcp:0:interface=127.0.0.1", "--max-clients-per-address", "1")
+    with server(*options, cwd=tmp_path) as started:
+        port = int(started.url.rpartition(":")[2])
+
+        def ask(host: str) -> tuple[socket.socket, bytes]:
+            client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            client.sendall(f"PROXY TCP4 {host} 127.0.0.1 4711 80\r\n".encode() + REQUEST)
+            return client, client.recv(4096)
+
+        answers = [ask(host) for host in ("203.0.113.9", "203.0.113.10", "203.0.113.9")]
+
+        assert [answer.split()[1] for _, answer in answers] == [b"101", b"101", b"429"]
+        started.wait_for(r"Connected: 203\.0\.113\.9:4711, path /")
+        refused = answers[2][0]
+        assert refused.recv(4096) == b""  # it lingers; the end of the stream has come
+        for client, _ in answers:
+            client.close()
+        assert "Traceback" not in started.output

@@ -23,8 +23,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from twisted_signal.certificates import CertificateError, Files, Pair
 from twisted_signal.renewal import Renewal
+from twisted_signal.server import SignalFactory
 from twisted_signal.tls import TlsContext, TlsEndpoint
-from twisted_signal.websocket import SignalFactory
 
 ROOT = issue("root", is_authority=True)
 BETWEEN = issue("between", ROOT, is_authority=True)

@@ -12,7 +12,8 @@ from twisted_signal.keys import KeyFiles
 from twisted_signal.limits import Limits
 from twisted_signal.messages import PeerLeft
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.websocket import SILENCE, SPREAD_MS, SignalProtocol
+from twisted_signal.server import SPREAD_MS
+from twisted_signal.websocket import SILENCE, SignalProtocol
 
 HANDSHAKE_TIMEOUT = Limits().handshake_timeout
 MAX_MESSAGE_SIZE = Limits().max_message_size

@@ -3,6 +3,9 @@
 One address is an IPv4 address or an IPv6 network of 64 bits: less is not given to a household
 (RFC 6177). What is remembered of an address goes when it has no connection, and could open as many
 at once as one that was never seen.
+
+A connection that has not asked to enter takes no client's place, or a hundred that come at once
+would keep each other out. There may be so many more of them, and no more than that.
 """
 
 from collections import deque
@@ -42,11 +45,11 @@ class Refusal(NamedTuple):
 class Place:
     """An address, as long as there is something to remember of it."""
 
-    __slots__ = ("connections", "is_leaving", "key", "refilled", "tokens")
+    __slots__ = ("clients", "connections", "is_leaving", "key", "refilled", "tokens")
 
     def __init__(self, key: str | None, tokens: float, now: float) -> None:
         self.key = key
-        self.connections = 0
+        self.clients = self.connections = 0
         self.tokens = tokens
         self.refilled = now
         self.is_leaving = False  # it is among those that may soon be forgotten
@@ -57,10 +60,11 @@ class Admission:
 
     Attributes:
         connections: all that there are.
+        clients: those of them that have entered.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.connections = 0
+        self.clients = self.connections = 0
         self._max = limits.max_clients
         self._max_of_one = limits.max_clients_per_address
         self._rate = limits.connect_rate_per_address
@@ -82,7 +86,8 @@ class Admission:
         Returns:
             Where it is counted; or why there are so many that it is not, and must go at once.
         """
-        self.forget(now, _FEW)
+        if self._leaving:
+            self.forget(now, _FEW)
         if self._max and self.connections >= self._max + RESERVE:
             return self._full()
         place = self._find(address, now)
@@ -99,28 +104,33 @@ class Admission:
         place.connections += 1
         return place
 
-    def ask(self, place: Place, now: float) -> Refusal | None:
-        """Ask whether a connection that is counted may become a client's."""
-        if 0 < self._max < self.connections:
+    def enter(self, place: Place, now: float) -> Refusal | None:
+        """Make a connection that is counted a client's; or return why not."""
+        if 0 < self._max <= self.clients:
             return self._full()
-        if place.key is None:
-            return None
-        if 0 < self._max_of_one < place.connections:
-            return self._too_many()
-        if self._rate:
-            self._refill(place, now)
-            if place.tokens < 1:
-                wait = ceil((1 - place.tokens) / self._rate)
-                sentence = "Too many connections at once come from your address"
-                return Refusal("connect_rate_per_address", 429, sentence, wait)
-            place.tokens -= 1
+        if place.key is not None:
+            if 0 < self._max_of_one <= place.clients:
+                return self._too_many()
+            if self._rate:
+                self._refill(place, now)
+                if place.tokens < 1:
+                    wait = ceil((1 - place.tokens) / self._rate)
+                    sentence = "Too many connections at once come from your address"
+                    return Refusal("connect_rate_per_address", 429, sentence, wait)
+                place.tokens -= 1
+        self.clients += 1
+        place.clients += 1
         return None
 
-    def leave(self, place: Place, now: float) -> None:
-        """A connection that is counted has ended."""
+    def leave(self, place: Place, now: float, *, is_client: bool) -> None:
+        """A connection that is counted has ended. `is_client`: it had entered."""
         self.connections -= 1
+        if is_client:
+            self.clients -= 1
+            place.clients -= 1
         self._take_from(place, now)
-        self.forget(now, _FEW)
+        if self._leaving:
+            self.forget(now, _FEW)
 
     def forget(self, now: float, most: int) -> None:
         """Forget addresses of which nothing needs to be known. `most`: how many are looked at."""
@@ -168,7 +178,7 @@ class Admission:
         return Refusal("max_clients", 503, sentence, PLACE_FREE_IN)
 
     def _too_many(self) -> Refusal:
-        sentence = f"There are {self._max_of_one} connections from your address already"
+        sentence = f"Your address has its {self._max_of_one} clients already"
         return Refusal("max_clients_per_address", 429, sentence, PLACE_FREE_IN)
 
 

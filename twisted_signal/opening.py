@@ -8,7 +8,12 @@ from typing import Any, NoReturn
 
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
+# There is no public name for it.
+from twisted.protocols.haproxy._wrapper import HAProxyProtocolWrapper
+from twisted.protocols.policies import ProtocolWrapper
+
 from twisted_signal import handshake
+from twisted_signal.addresses import peer_text
 from twisted_signal.admission import Place, Refusal
 from twisted_signal.sending import SendingProtocol
 from twisted_signal.slim import CLOSED, OPEN
@@ -25,6 +30,8 @@ class OpeningProtocol(SendingProtocol):
 
     __slots__ = (
         "_cut",  # the beginning of a request, or of a frame, that is not all there
+        "has_entered",  # it is counted as a client
+        "is_relayed",  # by a proxy, which will say for whom
         "place",
     )
 
@@ -32,12 +39,20 @@ class OpeningProtocol(SendingProtocol):
         """Begin where nothing has come yet."""
         super().__init__()
         self._cut: bytearray | None = None
+        self.has_entered = self.is_relayed = False
         self.place: Place | None = None  # not counted
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
         super().connectionMade()
-        refusal = self.factory.arrive(self)
+        peer = self.transport.getPeer()
+        self.address = peer_text(peer)
+        host = getattr(peer, "host", None)
+        if not self._direct and _is_behind_haproxy(self.transport):
+            self.is_relayed = True
+        elif self.factory.proxies:
+            self.is_relayed = self.factory.proxies.trusts(host)
+        refusal = self.factory.arrive(self, None if self.is_relayed else host)
         if refusal is not None:
             self.factory.refused(refusal.kind, self.address, refusal.sentence)
             self._drop_quietly(refusal.sentence)
@@ -48,7 +63,7 @@ class OpeningProtocol(SendingProtocol):
         Raises:
             ConnectionDeny: the client may not enter, and was told so.
         """
-        refusal = self.factory.ask(self, request.origin)
+        refusal = self.factory.enter(self, request.origin)
         if refusal is not None:
             self.deny(refusal)
 
@@ -100,11 +115,24 @@ class OpeningProtocol(SendingProtocol):
             self._answer(_TOO_LARGE, [])
         elif end >= 0:
             self._cut = None
-            self._open(data if cut is None else bytes(cut))
+            self._open(data if cut is None else bytes(cut), end)
         elif cut is None:
             self._cut = bytearray(data)
 
-    def _open(self, data: bytes) -> None:
+    def _locate(self, header: bytes) -> None:
+        """Find out whom a proxy speaks for."""
+        peer = self.transport.getPeer()  # what the PROXY header says, where there is one
+        self.address = peer_text(peer)
+        host = getattr(peer, "host", None)
+        client = self.factory.proxies.client(host, header)
+        if client != host:
+            self.address = client
+        if client is not None:
+            self.factory.locate(self, client)
+
+    def _open(self, data: bytes, end: int) -> None:
+        if self.is_relayed:
+            self._locate(data[:end])
         request = handshake.read(data)
         if request is None:
             self._hand_over(data)
@@ -136,3 +164,12 @@ class OpeningProtocol(SendingProtocol):
     def _hand_over(self, data: bytes) -> None:
         """Let Autobahn go on with these bytes."""
         raise NotImplementedError
+
+
+def _is_behind_haproxy(transport: Any) -> bool:
+    """Tell whether a PROXY header comes before the request, by TLS or without."""
+    while isinstance(transport, ProtocolWrapper):
+        if isinstance(transport, HAProxyProtocolWrapper):
+            return True
+        transport = transport.transport
+    return False

@@ -5,13 +5,19 @@ waits here, up to a limit, until the transport asks for it.
 """
 
 import logging
+import sys
 from typing import Any
 
-from twisted.internet.abstract import FileDescriptor
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import INegotiated, ITCPTransport
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+except ImportError:  # pragma: no cover - Windows
+    ioctl = None  # type: ignore[assignment] # as it says
 
-from twisted_signal.addresses import peer_text
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import INegotiated, ITCPTransport
+from twisted.protocols.policies import ProtocolWrapper
+
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 
@@ -19,6 +25,10 @@ log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
+STALL_SIZE = 64 * 1024
+"""Bytes that may wait for a client that takes nothing of them."""
+STALL_PATIENCE = 10
+"""Seconds in which it must take something of more than that."""
 LINGER_SIZE = 256 * 1024
 """Bytes that a client may have on their way, or send, after the last word to it."""
 
@@ -39,6 +49,8 @@ class SendingProtocol(SlimProtocol):
         "transport",
     )
 
+    address: str
+    """The client's, for people."""
     factory: Any  # a ChannelFactory
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
@@ -54,9 +66,6 @@ class SendingProtocol(SlimProtocol):
     def connectionMade(self) -> None:
         """A TCP connection came in."""
         transport = self.transport
-        peer = transport.getPeer()
-        self.address = peer_text(peer)
-        self.host = peer.host if isinstance(peer, IPv4Address | IPv6Address) else None
         self._direct = isinstance(transport, FileDescriptor)
         if not self._direct:
             transport.registerProducer(self, streaming=True)
@@ -113,7 +122,7 @@ class SendingProtocol(SlimProtocol):
         except OSError:
             return  # the connection is lost, which the reactor will say
         if sent < len(data):
-            self._waiting = []
+            self._begin_waiting()
             self._wait(data[sent:])
             self.transport.registerProducer(self, streaming=False)
 
@@ -126,25 +135,54 @@ class SendingProtocol(SlimProtocol):
             self.factory.refusals["max_buffer"] += 1
             self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
 
+    def _begin_waiting(self) -> None:
+        self._waiting = []
+        self.factory.stalls.add(self)
+
     def _forget_output(self) -> None:
         """The connection is gone, and what was to be sent with it."""
+        if self._waiting is not None:
+            self.factory.stalls.remove(self)
         self._out = self._waiting = None
+
+    def backlog(self) -> tuple[int, object]:
+        """See `stalls.Waiting`."""
+        transport = self.transport
+        while isinstance(transport, ProtocolWrapper):
+            transport = transport.transport
+        if not isinstance(transport, FileDescriptor):
+            return self._waiting_size, None
+        below = len(transport.dataBuffer) - transport.offset
+        below += transport._tempDataLen  # noqa: SLF001 - there is no public sum of both
+        size = self._waiting_size if self._direct else self._waiting_size + below
+        return size, (below, _unacknowledged(transport.fileno()))
+
+    def stalled(self) -> None:
+        """See `stalls.Waiting`."""
+        if self.state == CLOSED:
+            return  # it is dropped for another reason
+        self.factory.refusals["stall"] += 1
+        self._drop(f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send. A hook of IPushProducer."""
         if self._waiting is None:
-            self._waiting = []
+            self._begin_waiting()
 
     def resumeProducing(self) -> None:
         """The transport has sent all that it had, or nearly so. A hook of both producers."""
-        waiting, self._waiting = self._waiting, None
-        self._waiting_size = 0
-        if waiting:
+        waiting = self._waiting
+        if self._direct and waiting:  # what is in the transport counts until it is sent
             data = b"".join(waiting)
-            if self._direct:  # what is in the transport counts until it is sent
-                self._waiting = []
-                self._waiting_size = len(data)
+            self._waiting = []
+            self._waiting_size = len(data)
             self.transport.write(data)
+            return
+        self._waiting = None
+        self._waiting_size = 0
+        self.factory.stalls.remove(self)
+        if waiting:
+            self.transport.write(b"".join(waiting))
         elif self._direct:
             self.transport.unregisterProducer()
 
@@ -211,3 +249,17 @@ class SendingProtocol(SlimProtocol):
         self.droppedByMe = True
         self.state = CLOSED
         self.transport.abortConnection()
+
+
+def _unacknowledged(descriptor: int) -> int:
+    """Return how many bytes the kernel has for the other end, which has not acknowledged them.
+
+    A slow reader is seen by it. That the socket takes more is no sign: with its buffers as large as
+    they grow, that may be a megabyte later.
+    """
+    if ioctl is None:  # pragma: no cover - Windows
+        return 0
+    try:
+        return int.from_bytes(ioctl(descriptor, TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):  # it is closed
+        return 0

@@ -25,8 +25,8 @@ from twisted.python.failure import Failure
 from twisted_signal.addresses import urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
+from twisted_signal.server import SignalFactory
 from twisted_signal.text import quoted
-from twisted_signal.websocket import SignalFactory
 
 log = logging.getLogger(__name__)
 

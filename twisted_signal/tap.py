@@ -18,13 +18,15 @@ from twisted_signal.descriptors import raise_limit
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
+from twisted_signal.origins import AllowedOrigins, is_origin
 from twisted_signal.outbox import Outbox
+from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import DuplicateId, Registry
 from twisted_signal.renewal import Renewal
 from twisted_signal.self_signed import SelfSigned, default_directory
+from twisted_signal.server import SignalFactory
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
-from twisted_signal.websocket import SignalFactory
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
@@ -49,6 +51,8 @@ class Options(usage.Options):
     Attributes:
         listeners: where to listen.
         limits: how much one client may take.
+        proxies: those that are believed about where a client comes from.
+        origins: of the pages that may connect.
         outbox: gathers what is sent and logged in a turn of the reactor.
         key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
         renewal: keeps the certificate new, where TLS is spoken with one.
@@ -86,12 +90,16 @@ class Options(usage.Options):
     limits: Limits
     key_files: KeyFiles | None
     renewal: Renewal | None
+    proxies: TrustedProxies
+    origins: AllowedOrigins
 
     def __init__(self) -> None:
         super().__init__()
         self._endpoints: list[str] = []
         self._secret_files: list[str] = []
         self._public_key_files: list[str] = []
+        self._proxies: list[str] = []
+        self._origins: list[str] = []
         self.outbox = Outbox()
 
     def opt_endpoint(self, description: str) -> None:
@@ -110,6 +118,18 @@ class Options(usage.Options):
     def verifier(self) -> Verifier | None:
         """Checks tokens, by the key files as last read; None: all enter."""
         return None if self.key_files is None else self.key_files.verifier
+
+    def opt_trust_proxy(self, network: str) -> None:
+        """Believe X-Forwarded-For and Forwarded from this network, such as 10.0.0.0/8, or from
+        local sockets: unix. Repeatable.
+        """
+        self._proxies.append(network)
+
+    def opt_allowed_origin(self, origin: str) -> None:
+        """Let only pages from this origin connect, such as https://app.example.com, besides
+        programs that are no browser; *. may stand before the host, null is for files. Repeatable.
+        """
+        self._origins.append(origin)
 
     def getSynopsis(self) -> str:
         """Return how to use it; the options are the same in both ways."""
@@ -154,6 +174,8 @@ class Options(usage.Options):
                 f" not {quoted(self['duplicate-id'])}"
             )
         self.key_files = self._read_key_files()
+        self.proxies = self._find_proxies()
+        self.origins = self._find_origins()
         self.listeners = self._find_listeners()
         runner = getattr(self, "parent", None)
         if runner is not None:
@@ -164,6 +186,26 @@ class Options(usage.Options):
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
             ) from None
+
+    def _find_proxies(self) -> TrustedProxies:
+        for word in self._proxies:
+            try:
+                TrustedProxies([word])
+            except ValueError:
+                raise usage.UsageError(
+                    "--trust-proxy must be an address, a network such as 10.0.0.0/8, or unix,"
+                    f" not {quoted(word)}"
+                ) from None
+        return TrustedProxies(self._proxies)
+
+    def _find_origins(self) -> AllowedOrigins:
+        for origin in self._origins:
+            if not is_origin(origin):
+                raise usage.UsageError(
+                    "--allowed-origin must be an origin such as https://app.example.com,"
+                    f" https://*.example.com or null, not {quoted(origin)}"
+                )
+        return AllowedOrigins(self._origins)
 
     def _find_listeners(self) -> list[Listener]:
         reactor = _reactor()
@@ -247,6 +289,8 @@ def makeService(options: Options) -> IService:
         limits=options.limits,
         verifier=options.verifier,
         outbox=options.outbox,
+        proxies=options.proxies,
+        origins=options.origins,
     )
     service = SignalService(reactor, factory, options.listeners)
     if options.renewal is not None:

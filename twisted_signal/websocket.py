@@ -1,4 +1,4 @@
-"""The Autobahn protocol, one for each client, and the factory that they share: bytes in, bytes out.
+"""The Autobahn protocol, one for each client: a session on a channel, bytes in, bytes out.
 
 Autobahn does the opening handshake and the framing (RFC 6455); what the text frames say is decided
 in `session`. Autobahn's own timers stay off: they live on a reactor of their own choice, and one
@@ -6,29 +6,23 @@ for all connections will do (`keepalive`).
 """
 
 import logging
-import random
-import time
 from collections.abc import Callable
+from typing import Any
 
 from autobahn.util import encode_truncate
 from autobahn.websocket.types import ConnectionRequest
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_signal import __version__
-from twisted_signal.auth import SUBPROTOCOL, Verifier, shown_token
-from twisted_signal.channel import TOLD, Channel, ChannelFactory
+from twisted_signal.auth import SUBPROTOCOL, shown_token
+from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import RateLimited, SignalError, Unauthorized
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.inquiry import Inquiry
-from twisted_signal.limits import Limits
-from twisted_signal.messages import Arrival, ServerMessage, ServerShutdown
-from twisted_signal.outbox import Outbox
-from twisted_signal.registry import Registry
+from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
@@ -40,8 +34,6 @@ SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
-SPREAD_MS = 5000
-"""Milliseconds over which clients are asked to come back when the server goes down."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -58,7 +50,7 @@ class SignalProtocol(Channel):
 
     __slots__ = ("_conversation", "_expiry", "_inquiry", "_session", "_silence", "_token")
 
-    factory: "SignalFactory"
+    factory: Any  # the SignalFactory that made it
 
     def __init__(self) -> None:
         """Begin without a session: it begins with the WebSocket."""
@@ -318,85 +310,3 @@ class SignalProtocol(Channel):
         if self._silence is not None and self._silence.active():
             self._silence.cancel()
         self._silence = None
-
-
-class SignalFactory(ChannelFactory):
-    """Makes a protocol for each connection; holds the rooms and what all connections share."""
-
-    protocol = SignalProtocol  # type: ignore[assignment] # as Autobahn's own factory does
-    noisy = False
-
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        registry: Registry | None = None,
-        *,
-        limits: Limits = Limits(),  # noqa: B008 - it is frozen
-        verifier: Verifier | None = None,
-        now_ns: Callable[[], int] = time.time_ns,
-        outbox: Outbox | None = None,
-    ) -> None:
-        """
-        Args:
-            reactor: where the connections' timers run.
-            registry: the rooms; new ones by default.
-            limits: how much one client may take.
-            verifier: checks who may enter; None: everybody.
-            now_ns: the wall clock, in nanoseconds since 1970.
-            outbox: gathers what is sent; a new one by default.
-        """
-        super().__init__(
-            reactor,
-            f"vislam-signal/{__version__}",
-            outbox=outbox or Outbox(),
-            limits=limits,
-        )
-        self.registry = registry or Registry(limits)
-        self.verifier = verifier
-        self.now_ns = now_ns
-        self.connections: set[SignalProtocol] = set()
-        self._all_gone: Deferred[None] | None = None
-        self._payload = b""
-        self._frame = frame(TEXT, b"")
-        self.setProtocolOptions(
-            versions=[13],  # RFC 6455; the drafts before it are long out of use
-            webStatus=False,  # Autobahn's page redirects to wherever a link says
-            failByDrop=False,  # a client that is in the wrong learns why, by a close code
-            allowNullOrigin=True,  # what pages in files send; setProtocolOptions would forbid it
-            openHandshakeTimeout=0,  # see the module's docstring for these
-            closeHandshakeTimeout=0,
-        )
-
-    def text_frame(self, payload: bytes) -> bytes:
-        """Return the frame for a text that is said to many: it is made once."""
-        if payload is not self._payload:
-            self._frame = frame(TEXT, payload)
-            self._payload = payload
-        return self._frame
-
-    def connected(self, protocol: SignalProtocol) -> None:
-        """A TCP connection came in."""
-        self.connections.add(protocol)
-
-    def disconnected(self, protocol: SignalProtocol) -> None:
-        """A TCP connection is gone."""
-        self.connections.discard(protocol)
-        if not self.connections and self._all_gone is not None:
-            gone, self._all_gone = self._all_gone, None
-            gone.callback(None)
-
-    def close_all(self) -> Deferred[None]:
-        """Send every client away; the Deferred fires when the last one is gone."""
-        if not self.connections:
-            return succeed(None)
-        self._all_gone = Deferred()
-        with self.outbox:
-            for protocol in list(self.connections):
-                protocol.deliver(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
-                protocol.close(GOING_AWAY, "The server is going down")
-        return self._all_gone
-
-    def abort_all(self) -> None:
-        """End every connection at once."""
-        for protocol in list(self.connections):
-            protocol.transport.abortConnection()

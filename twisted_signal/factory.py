@@ -1,0 +1,177 @@
+"""What all connections share: limits, timers, and who may come in."""
+
+import logging
+from collections import Counter
+from math import ceil
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet.interfaces import IDelayedCall
+
+from twisted_signal.admission import Admission, Refusal
+from twisted_signal.channel import Channel
+from twisted_signal.keepalive import KeepAlive
+from twisted_signal.limits import Limits
+from twisted_signal.origins import AllowedOrigins
+from twisted_signal.outbox import Outbox
+from twisted_signal.proxies import TrustedProxies
+from twisted_signal.sending import STALL_PATIENCE, STALL_SIZE
+from twisted_signal.sparingly import Sparingly
+from twisted_signal.stalls import Stalls
+from twisted_signal.text import printable, quoted
+
+log = logging.getLogger(__name__)
+
+NO_PROXIES = TrustedProxies()
+ANY_ORIGIN = AllowedOrigins()
+
+UNLIMITED = 2**62
+"""More than anybody sends."""
+MANY = 1000
+"""Addresses that are looked at each second, whether they may be forgotten."""
+
+
+class ChannelFactory(WebSocketServerFactory):
+    """What all channels share.
+
+    Attributes:
+        outbox: gathers what they send.
+        limits: how much one client may take.
+        max_buffer: the limit of that name, which each send looks at.
+        frame_rate, message_rate: how many more may come each second.
+        most_frames, most_messages: how many may come at once.
+        frames_bind: whether it is the number of frames that bounds messages.
+        keep_alive: finds those at whose other end nobody is.
+        stalls: finds those that read nothing.
+        proxies: those that are believed.
+        origins: of the pages that may connect.
+        admission: who is connected from where.
+        refusals: how often each limit was met, by its name.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        server: str,
+        *,
+        outbox: Outbox,
+        limits: Limits,
+        proxies: TrustedProxies = NO_PROXIES,
+        origins: AllowedOrigins = ANY_ORIGIN,
+    ) -> None:
+        """
+        Args:
+            server: for the header of that name.
+            outbox: gathers what the channels send.
+            limits: how much one client may take.
+            proxies: those that are believed.
+            origins: of the pages that may connect.
+        """
+        super().__init__(reactor=reactor, server=server)
+        # One limit for both: a channel asks for either.
+        max_size = limits.max_message_size
+        self.setProtocolOptions(maxMessagePayloadSize=max_size, maxFramePayloadSize=max_size)
+        self.outbox = outbox
+        outbox.call_later = reactor.callLater
+        self.limits = limits
+        self.max_buffer = limits.max_buffer
+        self.frame_rate, self.message_rate = limits.frame_rate, limits.message_rate
+        # A second here is as long as the reactor makes it, and reads may come late: twice as many.
+        self.most_frames = 2 * self.frame_rate or UNLIMITED
+        self.most_messages = UNLIMITED
+        if limits.message_rate and limits.message_burst:
+            self.most_messages = max(limits.message_rate, limits.message_burst)
+        # A text frame counts as a message only: where fewer frames are allowed, that is the limit.
+        self.frames_bind = 0 < self.most_frames < self.most_messages
+        if self.frames_bind:
+            self.most_messages, self.message_rate = self.most_frames, self.frame_rate
+        self.stalls = Stalls(STALL_SIZE if self.max_buffer else 0, STALL_PATIENCE)
+        self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
+        self.proxies = proxies
+        self.origins = origins
+        self.admission = Admission(limits)
+        self.refusals: Counter[str] = Counter()
+        self._sparingly = Sparingly()
+        self._next_tick: IDelayedCall | None = None
+
+    def arrive(self, channel: Channel, host: str | None) -> Refusal | None:
+        """Count a TCP connection; or return why there are so many that it must go at once.
+
+        Args:
+            host: its IP address; None: local, or not known yet.
+        """
+        place = self.admission.arrive(host, self.reactor.seconds())
+        if isinstance(place, Refusal):
+            return place
+        channel.place = place
+        if self._next_tick is None:
+            self._next_tick = self.reactor.callLater(1, self._tick)
+        self.expect(channel, self.limits.handshake_timeout)
+        return None
+
+    def locate(self, channel: Channel, host: str) -> None:
+        """Count a connection where it really comes from. `host`: an IP address."""
+        assert channel.place is not None
+        channel.place = self.admission.move(channel.place, host, self.reactor.seconds())
+
+    def enter(self, channel: Channel, origin: str) -> Refusal | None:
+        """Count a client; or return why it may not enter. `origin`: that header, or nothing."""
+        assert channel.place is not None
+        if not self.origins.allows(origin):
+            return Refusal("origin", 403, f"Pages from {quoted(origin)} may not connect here")
+        refusal = self.admission.enter(channel.place, self.reactor.seconds())
+        channel.has_entered = refusal is None
+        return refusal
+
+    def depart(self, channel: Channel) -> None:
+        """A TCP connection has ended."""
+        self.keep_alive.remove(channel)
+        if channel.place is None:
+            return
+        now = self.reactor.seconds()
+        self.admission.leave(channel.place, now, is_client=channel.has_entered)
+        if not self.admission.connections and self._next_tick is not None:
+            self._next_tick.cancel()
+            self._next_tick = None
+
+    def watch(self, channel: Channel) -> None:
+        """See that a channel which is open ends when its client is gone."""
+        self.keep_alive.add(channel)
+
+    def expect(self, channel: Channel, seconds: int) -> None:
+        """Let a channel expire after that time, or up to a second later, unless it is watched.
+
+        Args:
+            seconds: 0: it does not expire.
+        """
+        if seconds:
+            self.keep_alive.expect(channel, seconds)
+
+    def refused(self, kind: str, address: str, sentence: str) -> None:
+        """Count a refusal, and log it if there was none of that kind in this second."""
+        self.refusals[kind] += 1
+        left_out = self._sparingly.ask(kind, self.reactor.seconds())
+        if left_out is not None:
+            log.warning("Refused %s: %s%s", address, printable(sentence), _and_more(left_out))
+
+    @property
+    def refill_in_ms(self) -> int:
+        """When clients may send more, in milliseconds."""
+        if self._next_tick is None:
+            return 1000
+        left: float = self._next_tick.getTime() - self.reactor.seconds()
+        return max(1, ceil(1000 * left))
+
+    def _tick(self) -> None:
+        self._next_tick = self.reactor.callLater(1, self._tick)
+        with self.outbox:
+            self.keep_alive.tick()
+            self.stalls.tick()
+        now = self.reactor.seconds()
+        self.admission.forget(now, MANY)
+        for kind, count in self._sparingly.rest(now).items():
+            log.warning("Refused %d more: %s", count, kind)
+
+
+def _and_more(count: int) -> str:
+    return f" ({count} more before)" if count else ""

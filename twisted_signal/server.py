@@ -1,0 +1,111 @@
+"""The server: makes a protocol for each connection, and holds what they all share."""
+
+import random
+import time
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_signal import __version__
+from twisted_signal.auth import Verifier
+from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
+from twisted_signal.frames import TEXT, frame
+from twisted_signal.limits import Limits
+from twisted_signal.messages import ServerShutdown
+from twisted_signal.origins import AllowedOrigins
+from twisted_signal.outbox import Outbox
+from twisted_signal.proxies import TrustedProxies
+from twisted_signal.registry import Registry
+from twisted_signal.websocket import GOING_AWAY, SignalProtocol
+
+SPREAD_MS = 5000
+"""Milliseconds over which clients are asked to come back when the server goes down."""
+
+
+class SignalFactory(ChannelFactory):
+    """Makes a protocol for each connection; holds the rooms."""
+
+    protocol = SignalProtocol
+    noisy = False
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        registry: Registry | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        verifier: Verifier | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+        outbox: Outbox | None = None,
+        proxies: TrustedProxies = NO_PROXIES,
+        origins: AllowedOrigins = ANY_ORIGIN,
+    ) -> None:
+        """
+        Args:
+            reactor: where the connections' timers run.
+            registry: the rooms; new ones by default.
+            limits: how much one client may take.
+            verifier: checks who may enter; None: everybody.
+            now_ns: the wall clock, in nanoseconds since 1970.
+            outbox: gathers what is sent; a new one by default.
+            proxies: those that are believed about where a client comes from.
+            origins: of the pages that may connect.
+        """
+        super().__init__(
+            reactor,
+            f"vislam-signal/{__version__}",
+            outbox=outbox or Outbox(),
+            limits=limits,
+            proxies=proxies,
+            origins=origins,
+        )
+        self.registry = registry or Registry(limits)
+        self.verifier = verifier
+        self.now_ns = now_ns
+        self.connections: set[SignalProtocol] = set()
+        self._all_gone: Deferred[None] | None = None
+        self._payload = b""
+        self._frame = frame(TEXT, b"")
+        self.setProtocolOptions(
+            versions=[13],  # RFC 6455; the drafts before it are long out of use
+            webStatus=False,  # Autobahn's page redirects to wherever a link says
+            failByDrop=False,  # a client that is in the wrong learns why, by a close code
+            allowNullOrigin=True,  # what pages in files send; setProtocolOptions would forbid it
+            openHandshakeTimeout=0,  # see the module's docstring for these
+            closeHandshakeTimeout=0,
+        )
+
+    def text_frame(self, payload: bytes) -> bytes:
+        """Return the frame for a text that is said to many: it is made once."""
+        if payload is not self._payload:
+            self._frame = frame(TEXT, payload)
+            self._payload = payload
+        return self._frame
+
+    def connected(self, protocol: SignalProtocol) -> None:
+        """A TCP connection came in."""
+        self.connections.add(protocol)
+
+    def disconnected(self, protocol: SignalProtocol) -> None:
+        """A TCP connection is gone."""
+        self.connections.discard(protocol)
+        if not self.connections and self._all_gone is not None:
+            gone, self._all_gone = self._all_gone, None
+            gone.callback(None)
+
+    def close_all(self) -> Deferred[None]:
+        """Send every client away; the Deferred fires when the last one is gone."""
+        if not self.connections:
+            return succeed(None)
+        self._all_gone = Deferred()
+        with self.outbox:
+            for protocol in list(self.connections):
+                protocol.deliver(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
+                protocol.close(GOING_AWAY, "The server is going down")
+        return self._all_gone
+
+    def abort_all(self) -> None:
+        """End every connection at once."""
+        for protocol in list(self.connections):
+            protocol.transport.abortConnection()
