@@ -114,7 +114,9 @@ def wires() -> Iterator[Wires]:
 
 def make_factory(wires: Wires, **limits: int) -> SignalFactory:
     return SignalFactory(
-        wires.reactor, limits=Limits(ping_interval=0, **limits), outbox=wires.outbox
+        wires.reactor,
+        limits=Limits(ping_interval=0, register_timeout=0, **limits),
+        outbox=wires.outbox,
     )
 
 
