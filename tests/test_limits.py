@@ -55,7 +55,7 @@ def test_frames_of_any_kind_count(memory: Memory, kind: str, *, at_once: bool) -
     client.receive(masked(PONG))
 
     assert client.close_code == POLICY_VIOLATION
-    assert memory.factory.refusals == {"frame_rate": 1}
+    assert memory.factory.refused == {"frame_rate": 1}
 
 
 def test_the_client_is_told_why_and_the_log_once(

@@ -169,8 +169,10 @@ class Admission:
         return not self._rate or place.tokens >= self._burst
 
     def _refill(self, place: Place, now: float) -> None:
-        passed = max(0.0, now - place.refilled)  # a clock may be set back
-        place.tokens = min(self._burst, place.tokens + passed * self._rate)
+        passed = now - place.refilled
+        if passed > 0:  # a clock may be set back
+            tokens = place.tokens + passed * self._rate
+            place.tokens = tokens if tokens < self._burst else self._burst
         place.refilled = now
 
     def _full(self) -> Refusal:
