@@ -171,8 +171,7 @@ class Admission:
     def _refill(self, place: Place, now: float) -> None:
         passed = now - place.refilled
         if passed > 0:  # a clock may be set back
-            tokens = place.tokens + passed * self._rate
-            place.tokens = tokens if tokens < self._burst else self._burst
+            place.tokens = min(self._burst, place.tokens + passed * self._rate)
         place.refilled = now
 
     def _full(self) -> Refusal:
