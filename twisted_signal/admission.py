@@ -89,10 +89,11 @@ class Admission:
         if self._leaving:
             self.forget(now, _FEW)
         if self._max and self.connections >= self._max + RESERVE:
-            return self._full()
+            return Refusal("max_clients", 503, f"There are {self.connections} connections already")
         place = self._find(address, now)
         if place.key is not None and 0 < 2 * self._max_of_one <= place.connections:
-            return self._too_many()
+            sentence = f"{place.connections} connections come from this address already"
+            return Refusal("max_clients_per_address", 429, sentence)
         self.connections += 1
         place.connections += 1
         return place
