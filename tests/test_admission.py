@@ -235,6 +235,21 @@ def test_an_address_that_connected_lately_is_remembered_until_its_burst_is_full(
     assert len(where) == 0
 
 
+def test_an_address_that_came_back_meanwhile_is_forgotten_after_that() -> None:
+    where = admission(connect_rate_per_address=50)
+    visit = arrive(where)
+    visit.enter(0)
+    visit.leave(0)
+    again = arrive(where, now=0)
+    where.forget(0, 100)  # it is looked at while it is there
+    again.enter(0)
+    again.leave(0)
+
+    where.forget(1, 100)
+
+    assert len(where) == 0
+
+
 def test_many_addresses_cannot_make_it_remember_without_end() -> None:
     where = admission(connect_rate_per_address=50, max_clients_per_address=256)
     most = 0

@@ -89,10 +89,11 @@ class Admission:
         if self._leaving:
             self.forget(now, _FEW)
         if self._max and self.connections >= self._max + RESERVE:
-            return self._full()
+            return Refusal("max_clients", 503, f"There are {self.connections} connections already")
         place = self._find(address, now)
         if place.key is not None and 0 < 2 * self._max_of_one <= place.connections:
-            return self._too_many()
+            sentence = f"{place.connections} connections come from this address already"
+            return Refusal("max_clients_per_address", 429, sentence)
         self.connections += 1
         place.connections += 1
         return place
@@ -169,8 +170,9 @@ class Admission:
         return not self._rate or place.tokens >= self._burst
 
     def _refill(self, place: Place, now: float) -> None:
-        passed = max(0.0, now - place.refilled)  # a clock may be set back
-        place.tokens = min(self._burst, place.tokens + passed * self._rate)
+        passed = now - place.refilled
+        if passed > 0:  # a clock may be set back
+            place.tokens = min(self._burst, place.tokens + passed * self._rate)
         place.refilled = now
 
     def _full(self) -> Refusal:

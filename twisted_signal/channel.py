@@ -134,7 +134,7 @@ class Channel(OpeningProtocol):
         if self.state == CONNECTING:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            self.factory.refused("handshake_timeout", self.address, sentence)
+            self.factory.note_refusal("handshake_timeout", self.address, sentence)
         self.transport.abortConnection()
 
     def onFrameBegin(self) -> None:
@@ -168,7 +168,7 @@ class Channel(OpeningProtocol):
 
     def _flooded(self) -> None:
         if self.state != CLOSED:
-            self.factory.refusals["frame_rate"] += 1
+            self.factory.refused["frame_rate"] += 1
             rate = self.factory.limits.frame_rate
             self.end_with(POLICY_VIOLATION, f"More than {rate} frames came in a second")
 

@@ -46,7 +46,7 @@ class ChannelFactory(WebSocketServerFactory):
         proxies: those that are believed.
         origins: of the pages that may connect.
         admission: who is connected from where.
-        refusals: how often each limit was met, by its name.
+        refused: how often each limit was met, by its name.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.admission = Admission(limits)
-        self.refusals: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self._sparingly = Sparingly()
         self._next_tick: IDelayedCall | None = None
 
@@ -117,7 +117,7 @@ class ChannelFactory(WebSocketServerFactory):
     def enter(self, channel: Channel, origin: str) -> Refusal | None:
         """Count a client; or return why it may not enter. `origin`: that header, or nothing."""
         assert channel.place is not None
-        if not self.origins.allows(origin):
+        if origin and not self.origins.allows(origin):
             return Refusal("origin", 403, f"Pages from {quoted(origin)} may not connect here")
         refusal = self.admission.enter(channel.place, self.reactor.seconds())
         channel.has_entered = refusal is None
@@ -147,9 +147,9 @@ class ChannelFactory(WebSocketServerFactory):
         if seconds:
             self.keep_alive.expect(channel, seconds)
 
-    def refused(self, kind: str, address: str, sentence: str) -> None:
+    def note_refusal(self, kind: str, address: str, sentence: str) -> None:
         """Count a refusal, and log it if there was none of that kind in this second."""
-        self.refusals[kind] += 1
+        self.refused[kind] += 1
         left_out = self._sparingly.ask(kind, self.reactor.seconds())
         if left_out is not None:
             log.warning("Refused %s: %s%s", address, printable(sentence), _and_more(left_out))

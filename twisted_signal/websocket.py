@@ -128,7 +128,7 @@ class SignalProtocol(Channel):
         if factory.frames_bind:
             self._flooded()
             return
-        factory.refusals["message_rate"] += 1
+        factory.refused["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
             self.end_with(TOO_MANY, "You go on sending more than you may")
