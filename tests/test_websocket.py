@@ -511,6 +511,26 @@ def test_who_is_in_no_room_in_time_is_closed() -> None:
     memory.wait(1)
 
     assert client.close_code == 4408
+    assert memory.factory.refused == {"register_timeout": 1}
+
+
+def test_what_is_refused_is_counted_by_the_errors_code(memory: Memory) -> None:
+    client = memory.open()
+
+    client.say_text(b"nonsense")
+    client.say(type="peers")
+    client.say(type="peers")
+
+    assert memory.factory.refused == {"invalid_json": 1, "not_registered": 2}
+
+
+def test_a_message_that_is_too_large_is_counted() -> None:
+    memory = Memory(max_message_size=10)
+    client = memory.open()
+
+    client.say_text(b"x" * 11)
+
+    assert memory.factory.refused == {"message_size": 1}
 
 
 def test_who_registers_in_time_stays() -> None:

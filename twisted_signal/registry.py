@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
@@ -105,7 +106,14 @@ class Room:
 
 
 class Registry:
-    """All rooms of the server. A room exists while it has a member."""
+    """All rooms of the server. A room exists while it has a member.
+
+    Attributes:
+        rooms: by id.
+        limits: how many may be in a room, and how long a place is kept.
+        duplicate_id: what becomes of two claims to one id.
+        refused: how many messages were refused, by the code of the error.
+    """
 
     def __init__(
         self,
@@ -120,6 +128,7 @@ class Registry:
             rng: where made-up ids and tokens come from; the operating system's by default.
         """
         self.rooms: dict[str, Room] = {}
+        self.refused: Counter[str] = Counter()
         self.limits = limits
         self.duplicate_id = duplicate_id
         self._resumable: dict[str, Member] = {}

@@ -147,6 +147,7 @@ class Session:
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
+        self._registry.refused[error.code] += 1
         log.warning("Refused a message from %s: %s: %s", self.label, error.code, error)
         self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 

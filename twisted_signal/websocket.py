@@ -209,6 +209,7 @@ class SignalProtocol(Channel):
             self.factory.expect(self, self.factory.limits.probe_timeout)
         else:
             seconds = self.factory.limits.register_timeout
+            self.factory.refused["register_timeout"] += 1
             self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
 
     def deliver(self, message: ServerMessage) -> None:
