@@ -292,7 +292,7 @@ class SignalProtocol(Channel):
         if isinstance(error, SignalError):
             session.refuse(error)
             if error.close_code is not None:
-                self.close(error.close_code, str(error))
+                self.close(error.close_code, error.code)
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         log.error("A message from %s could not be handled", session.label, exc_info=error)

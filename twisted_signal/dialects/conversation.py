@@ -79,7 +79,10 @@ class Conversation:
         # takes four bytes at least. These two calls cost a tenth of counting.
         if data.rfind(b"{") >= _EARLY or data.find(b"[") >= 0:
             check_nesting(data)
-        if not self._decided:
+        if self._decided:
+            if registered:
+                return (None, self._dialect.decode(data, now_ns))
+        else:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)
         self._decided = True
