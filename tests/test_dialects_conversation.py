@@ -15,6 +15,7 @@ from twisted_signal.messages import (
     Message,
     Offer,
     Register,
+    Resume,
 )
 
 FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
@@ -35,6 +36,17 @@ def speaks_flat(conversation: Conversation) -> bool:
 def test_a_client_is_a_readme_client_until_something_else_shows() -> None:
     assert not speaks_flat(conversation())
     assert not speaks_flat(conversation("/signaling"))
+
+
+@pytest.mark.parametrize("path", ["/", "/signaling", "/anything"])
+def test_resume_as_first_message_makes_a_readme_client_on_any_path(path: str) -> None:
+    client = conversation(path, room="lab")
+    client.opened()
+
+    said = b'{"type":"resume","resume_token":"t"}'
+    assert client.decode(said, 0, registered=True) == (None, Resume("t"))
+
+    assert not speaks_flat(client)
 
 
 @pytest.mark.parametrize("path", ["/", "/signaling", "/anything"])

@@ -302,5 +302,5 @@ _PAYLOADS = {
 
 def payload_size(message: ClientMessage | ServerMessage) -> int:
     """Return how many bytes, as JSON, a message has of what one peer says to another."""
-    field = _PAYLOADS.get(type(message))  # type: ignore[arg-type] # a type of another is no key
+    field = _PAYLOADS.get(type(message))
     return len(getattr(message, field)) if field is not None else 0

@@ -212,6 +212,8 @@ class Registry:
     ) -> tuple[Member, Client, list[ServerMessage]]:
         """Give a place to the connection that shows its token, which works no more after that.
 
+        The place that it had before, if any, it leaves.
+
         Args:
             owner: who has the place from now on.
             received: see Mailbox.reconnect.
@@ -228,6 +230,8 @@ class Registry:
         next_token = self._new_token()
         before, missed = member.mailbox.reconnect(client, next_token, received)
         self._resumable[next_token] = self._resumable.pop(token)
+        if owner.member is not None:
+            self.leave(owner.member)
         member.owner.member, member.owner, owner.member = None, owner, member
         return member, before, missed
 

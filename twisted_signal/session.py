@@ -273,7 +273,8 @@ class Session:
         self._client.deliver(registered)
 
     def _resume(self, message: Resume, now_ns: int) -> None:
-        if self.member is not None:
+        arrival = self.member
+        if arrival is not None and arrival.handed_over is None:
             raise InvalidMessage("`resume`", "is for a new connection, before anything else")
         member, before, missed = self._registry.resume(
             self, self._client, message.resume_token, message.received
@@ -287,6 +288,8 @@ class Session:
             len(missed),
         )
         before.close(REPLACED, "You have resumed on another connection")
+        if arrival is not None:
+            tell_room(arrival.room, PeerLeft(arrival.client_id), arrival)
         assert member.mailbox is not None
         peers = [peer.client_id for peer in member.peers()]
         self._client.deliver(Resumed(member.room.room_id, peers, member.mailbox.token))

@@ -1,6 +1,6 @@
 """Which dialect a connection speaks: told from its path, its query and its first message.
 
-- A `register` as first message makes a README client, on any path.
+- A `register` or `resume` as first message makes a README client, on any path.
 - A first message in one of the app's flat shapes makes a flat client, on any path.
 - On the app's path a client whose query names its room or id is a flat client at once, and so is
   one that stays silent for a while: the app waits for an offer without saying a word.
@@ -96,7 +96,7 @@ class Conversation:
 
     def _choose(self, data: bytes) -> None:
         head = read_head(data)
-        if as_text(head.type) == "register":
+        if as_text(head.type) in ("register", "resume"):
             self._dialect = README
         elif self._dialect is README and not len(head.target_id) and android.recognises(data):
             self._speak_flat()
