@@ -288,14 +288,14 @@ class Session:
             len(missed),
         )
         before.close(REPLACED, "You have resumed on another connection")
-        if arrival is not None:
-            tell_room(arrival.room, PeerLeft(arrival.client_id), arrival)
         assert member.mailbox is not None
         peers = [peer.client_id for peer in member.peers()]
         self._client.deliver(Resumed(member.room.room_id, peers, member.mailbox.token))
         self._client.admit(member.expires_at)
         for each in missed:
             member.client.deliver(each)
+        if arrival is not None:
+            tell_room(arrival.room, PeerLeft(arrival.client_id), arrival)
         self._expires_at = member.expires_at
         if self._token is not None:
             self._renew(self._token, now_ns)
