@@ -116,3 +116,10 @@ def raw(value: object) -> Raw:
 def plain(message: ServerMessage | ClientMessage) -> object:
     """Return a message with its raw JSON decoded, so that messages can be compared."""
     return msgspec.json.decode(msgspec.json.encode(message))
+
+
+def nested(value: object, depth: int, *, arrays: bool) -> object:
+    """Return a value in that many arrays or objects."""
+    for _ in range(depth):
+        value = [value] if arrays else {"": value}
+    return value
