@@ -13,7 +13,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.messages import PeerLeft
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.server import SPREAD_MS
-from twisted_signal.websocket import SILENCE, SignalProtocol
+from twisted_signal.websocket import SILENCE, SLACK, SignalProtocol
 
 HANDSHAKE_TIMEOUT = Limits().handshake_timeout
 MAX_MESSAGE_SIZE = Limits().max_message_size
@@ -938,6 +938,35 @@ def test_a_place_is_taken_up_while_the_old_connection_is_open(memory: Memory) ->
     phone.transport.end()
     memory.clock.advance(31)
     assert pc.hear() == []
+
+
+@pytest.mark.parametrize(("unarrived", "lost"), [(0, 0), (SLACK, 0), (100, 1), (2050, 2)])
+def test_what_the_network_lost_is_sent_anew(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, unarrived: int, lost: int
+) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    for number in range(3):
+        pc.say(type="message", target_id="phone", data=[number, "x" * 1000])
+    monkeypatch.setattr(SignalProtocol, "unarrived", unarrived)
+
+    _, *missed = resumed(memory, token)
+
+    assert [message["data"][0] for message in missed] == [0, 1, 2][3 - lost :]
+    # What is sent anew must not arrive by the old connection later.
+    assert phone.transport.aborted is bool(lost)
+    assert phone.close_code == (None if lost else 4409)
+
+
+def test_who_lost_more_than_is_kept_registers_afresh(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pc = memory.registered("pc")
+    _, token = resumable(memory)
+    pc.say(type="message", target_id="phone", data="x")
+    monkeypatch.setattr(SignalProtocol, "unarrived", 10_000)
+
+    assert resumed(memory, token)[0]["code"] == "resume_expired"
 
 
 def test_what_an_answered_ping_covers_need_not_be_kept() -> None:

@@ -142,8 +142,7 @@ class Resume(Struct, frozen=True, gc=False, tag="resume"):
 
     Attributes:
         resume_token: of the `registered` or `resumed` that the client got last.
-        received: how many messages it got after that one. None: all that were sent before its
-            connection broke.
+        received: how many messages it got after that one. None: it does not count.
     """
 
     resume_token: str

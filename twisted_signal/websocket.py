@@ -6,7 +6,7 @@ for all connections will do (`keepalive`).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autobahn.util import encode_truncate
@@ -24,7 +24,7 @@ from twisted_signal.frames import TEXT, frame
 from twisted_signal.inquiry import Inquiry
 from twisted_signal.messages import Arrival, ServerMessage
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import Session
+from twisted_signal.session import REPLACED, Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
+SLACK = 48
+"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
@@ -226,9 +228,24 @@ class SignalProtocol(Channel):
         else:
             self.sendData(frame(TEXT, payload))
 
+    def lost_of(self, messages: Sequence[ServerMessage]) -> int:
+        """See `connection.Client`."""
+        # What TLS adds to each record is not taken off: rather a message twice than one lost.
+        left = self.unarrived - SLACK
+        lost = 0
+        for message in reversed(messages):
+            if left <= 0:
+                return lost
+            left -= len(frame(TEXT, self._conversation.encode(message) or b""))
+            lost += 1
+        return lost + (left > 0)
+
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
-        if self.state == OPEN:
+        if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
+            # Nothing arrives there; what is under way must not, later, for it is sent anew.
+            self._drop("its place is taken, and it does not read")
+        elif self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
         elif self.state == CONNECTING:
