@@ -40,10 +40,14 @@ log = logging.getLogger(__name__)
 MIB = 1024 * 1024
 MAX_P99 = 0.25
 """Seconds that a round trip of a bystander may take, by way of the server twice."""
-MAX_PEAK = 24 * MIB
+MAX_PEAK = 32 * MIB
 """How much more memory the server may need during an attack."""
-MAX_LEFT = 6 * MIB
-"""How much of that it may keep: the interpreter does not give all back."""
+MAX_LEFT = 16 * MIB
+"""How much of that it may keep: what the allocator holds, and what waits to be collected."""
+WARM = 250
+"""Connections that the server has had before an attack."""
+OWN = 20
+"""More descriptors than the server has when nobody is connected."""
 
 
 def masked(first: int, payload: bytes = b"") -> bytes:
@@ -59,6 +63,15 @@ def until(condition: Callable[[], object], what: str, timeout: float = PATIENCE)
     while not condition():
         assert time.monotonic() < give_up, what
         time.sleep(0.01)
+
+
+def lasting(seconds: float = 1.0) -> Iterator[int]:
+    """Count from 0 on, for so many seconds: so long lasts what would be over at once."""
+    give_up = time.monotonic() + seconds
+    number = 0
+    while time.monotonic() < give_up:
+        yield number
+        number += 1
 
 
 class Wire:
@@ -82,6 +95,14 @@ class Wire:
                 self.socket.sendall(data)
         self.socket.settimeout(PATIENCE)
 
+    def skip(self) -> None:
+        """Take all that has come, and look at nothing of it."""
+        self.socket.settimeout(0)
+        with suppress(BlockingIOError, ConnectionError, ssl.SSLError):
+            while self.socket.recv(MIB):
+                pass
+        self.socket.settimeout(PATIENCE)
+
     def send(self, data: bytes) -> bool:
         """Send bytes; tell whether the server still had an ear for them."""
         try:
@@ -102,6 +123,12 @@ class Wire:
             while data := self._receive(give_up):
                 got += data
         return bytes(got)
+
+    def first(self) -> bytes:
+        """Return what comes first, or nothing if the connection ends without it."""
+        with suppress(ConnectionError, ssl.SSLError):
+            return self._receive(time.monotonic() + PATIENCE)
+        return b""
 
     def _receive(self, give_up: float) -> bytes:
         left = give_up - time.monotonic()
@@ -144,7 +171,7 @@ class Client(Wire):
         request.headers.update(headers)
         self.websocket.send_request(request)
         self.response: Response | None = None
-        self._heard: list[Any] = []
+        self._heard: list[str] = []
         self._flush()
         while self.websocket.state is State.CONNECTING and self.response is None:
             self._read(time.monotonic() + PATIENCE)
@@ -172,6 +199,10 @@ class Client(Wire):
 
     def hear(self) -> Any:
         """Return the next message."""
+        return json.loads(self.hear_text())
+
+    def hear_text(self) -> str:
+        """Return the next message as it came."""
         give_up = time.monotonic() + PATIENCE
         while not self._heard:
             assert self._read(give_up), f"the connection ended: {self.websocket.close_code}"
@@ -200,7 +231,7 @@ class Client(Wire):
     def rest(self) -> list[Any]:
         """Return what was heard and not yet asked for."""
         heard, self._heard = self._heard, []
-        return heard
+        return [json.loads(text) for text in heard]
 
     def _flush(self) -> None:
         for data in self.websocket.data_to_send():
@@ -215,7 +246,7 @@ class Client(Wire):
             if isinstance(event, Response):
                 self.response = event
             elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._heard.append(json.loads(bytes(event.data)))
+                self._heard.append(bytes(event.data).decode())
         self._flush()
         return True
 
@@ -238,11 +269,12 @@ class Arena:
         tls: what trusts its certificate.
     """
 
-    def __init__(self, started: Server, pem: Path | None) -> None:
+    def __init__(self, started: Server, pem: Path | None, token: str) -> None:
         self.server = started
         self.url = started.url
         self.secure_url = started.wait_for(r"Listening on (wss://\S+)")[1] if pem else ""
         self.pem = pem
+        self._token = token
         self.tls = ssl.create_default_context(cafile=str(pem)) if pem else None
         self._stack = ExitStack()
 
@@ -294,7 +326,9 @@ class Arena:
     def calls(self, room: str, *, secure: bool = False) -> Iterator[Watched]:
         """Let calls go on, in a process of their own and in rooms whose names begin so."""
         command: list[str | Path] = [sys.executable, Path(__file__).with_name("bystander.py")]
-        command += [self.secure_url, room, str(self.pem)] if secure else [self.url, room]
+        query = f"?token={self._token}" if self._token else ""
+        command += [f"{self.secure_url if secure else self.url}/{query}", room]
+        command += [str(self.pem)] if secure else []
         with running(*command) as calling:
             calling.wait_for("ready")
             yield calling
@@ -304,6 +338,18 @@ class Arena:
         self._stack.close()
 
     # What it costs
+
+    def warm_up(self) -> None:
+        """Let the server have had many connections: the memory for the first of them is kept."""
+        assert self.client().status == 101  # it is past its start
+        for url in filter(None, (self.url, self.secure_url)):
+            self.leave()
+            until(lambda: self.cost().descriptors < OWN, "they do not go")
+            for _ in range(WARM):
+                self.wire(url)
+            until(lambda: self.cost().descriptors > WARM, "they do not come")
+        self.leave()
+        until(lambda: self.cost().descriptors < OWN, "they do not go")
 
     @property
     def pid(self) -> int:
@@ -368,12 +414,21 @@ class Arena:
 
 
 @contextmanager
-def arena(directory: Path, *options: str, pem: Path | None = None) -> Iterator[Arena]:
-    """Start a server. `pem`: it speaks TLS as well, with the certificate and the key in there."""
+def arena(
+    directory: Path, *options: str, pem: Path | None = None, token: str = ""
+) -> Iterator[Arena]:
+    """Start a server.
+
+    Args:
+        pem: it speaks TLS as well, with the certificate and the key in there.
+        token: with which bystanders may enter.
+    """
     if pem is not None:
         options = ("--tls-port", "0", "--tls-cert", str(pem), *options)
     with server("--host", "127.0.0.1", *options, cwd=directory) as started:
-        yield Arena(started, pem)
+        place = Arena(started, pem, token)
+        place.warm_up()
+        yield place
 
 
 def _kib(status: str, name: str) -> int:
