@@ -174,7 +174,7 @@ class Client(Wire):
         self._heard: list[str] = []
         self._flush()
         while self.websocket.state is State.CONNECTING and self.response is None:
-            self._read(time.monotonic() + PATIENCE)
+            assert self._read(time.monotonic() + PATIENCE), "the connection ended"
 
     @property
     def status(self) -> int:
