@@ -13,6 +13,7 @@ from fuzz import mistakes
 from fuzz.supply import Supply
 from twisted_signal.auth import Verifier
 from twisted_signal.dialects.android import AndroidDialect
+from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.dialects.readme import ReadmeDialect
 from twisted_signal.errors import Forbidden, SignalError, Unauthorized
@@ -27,7 +28,7 @@ from twisted_signal.messages import (
     ServerMessage,
     payload_size,
 )
-from twisted_signal.nesting import MAX_NESTING, OpeningRequest
+from twisted_signal.nesting import MAX_NESTING
 
 NOW_NS = 1_795_417_440_399_364_306
 REQUESTS = [
