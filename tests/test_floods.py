@@ -270,3 +270,64 @@ def test_messages_without_a_limit_are_never_used_up(rate: int, burst: int) -> No
         client.say(type="ping")
 
     assert {message["type"] for message in client.hear()} == {"pong"}
+
+
+def told_to_others(memory: Memory) -> list[MemoryClient]:
+    """Return the clients of a room of eleven."""
+    return [memory.registered(str(number)) for number in range(11)]
+
+
+def test_what_a_whole_room_is_told_counts_once_for_each_who_is_told() -> None:
+    memory = Memory(message_rate=5, message_burst=40)
+    first, *others = told_to_others(memory)
+    for _ in range(3):  # one message was the registration
+        first.say(type="message", data="to all")
+    assert [message["type"] for message in others[-1].hear()] == ["message"] * 3
+    first.hear()
+
+    for _ in range(9):
+        first.say(type="message", target_id="1", data="to one")
+    assert first.hear() == []
+    first.say(type="ping")
+
+    (error,) = first.hear()
+    assert error["code"] == "rate_limited"
+
+
+@pytest.mark.parametrize("there", ["register", "leave"])
+def test_coming_and_going_counts_once_for_each_who_is_told(there: str) -> None:
+    memory = Memory(message_rate=5, message_burst=40)
+    others = told_to_others(memory)[1:]
+    client = memory.open()
+    client.say(type="register", client_id="moving")
+    client.say(type=there, client_id="moving", room_id="elsewhere")
+    client.say(type="register", client_id="moving")
+    others[0].hear()
+    client.hear()
+
+    for _ in range(8):
+        client.say(type="ping")
+
+    assert [message["type"] for message in client.hear()] == ["pong"] * 7 + ["error"]
+
+
+def test_a_client_may_say_something_to_the_largest_room_for_ever() -> None:
+    memory = Memory(message_rate=5, message_burst=40)
+    first, *others = told_to_others(memory)
+    for _ in range(10):
+        others[0].hear()
+        first.say(type="message", data="to all")
+        assert [message["type"] for message in others[0].hear()] == ["message"]
+        memory.wait(1)
+
+
+def test_a_room_is_told_as_often_as_one_likes_without_a_limit() -> None:
+    memory = Memory(message_rate=0)
+    first, *others = told_to_others(memory)
+    others[0].hear()
+
+    for _ in range(100):
+        first.say(type="message", data="to all")
+
+    assert len([each for each in others[0].hear() if each["type"] == "message"]) == 100
+    assert first.close_code is None

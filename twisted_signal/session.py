@@ -110,6 +110,11 @@ class Session:
         """Whether it is being decided if the client gets its place."""
         return self._claim is not None
 
+    @property
+    def company(self) -> int:
+        """How many others are in its room."""
+        return len(self.member.room.members) - 1 if self.member is not None else 0
+
     def handle(self, message: ClientMessage, now_ns: int) -> None:  # noqa: C901 - a case a message
         """Do what a message asks for.
 

@@ -22,7 +22,14 @@ from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import RateLimited, SignalError, Unauthorized
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.inquiry import Inquiry
-from twisted_signal.messages import Arrival, ServerMessage
+from twisted_signal.messages import (
+    Arrival,
+    ClientMessage,
+    Leave,
+    Message,
+    Register,
+    ServerMessage,
+)
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import REPLACED, Session
 from twisted_signal.slim import CONNECTING, OPEN
@@ -36,6 +43,9 @@ SLACK = 48
 """Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
+
+FOR_ROOM = frozenset((Register, Leave, Message))
+"""Messages of which everybody in the room may be told."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -120,9 +130,23 @@ class SignalProtocol(Channel):
             )
             if arrival is not None:
                 session.handle(arrival, now_ns)
-            session.handle(message, now_ns)
+            if type(message) in FOR_ROOM:
+                self._handle_for_room(session, message, now_ns)
+            else:
+                session.handle(message, now_ns)
         except Exception as error:
             self._failed(session, error)
+
+    def _handle_for_room(self, session: Session, message: ClientMessage, now_ns: int) -> None:
+        """Handle what a whole room is told of: it counts once for each who is told.
+
+        It would cost a full room's sixty times what the rate is meant to allow.
+        """
+        told = session.company
+        session.handle(message, now_ns)
+        if getattr(message, "target_id", None) is None and not self.factory.frames_bind:
+            told = max(told, session.company)
+            self.messages_left = max(0, self.messages_left + 1 - max(1, told))
 
     def _too_many(self, session: Session) -> None:
         """Refuse a message over the rate: tell the client once a second, and close in the end."""
