@@ -10,6 +10,7 @@ from arena import MIB, Arena, Client, arena, lasting, masked
 
 from twisted_signal.frames import TEXT
 from twisted_signal.limits import Limits
+from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.websocket import TOO_MANY
 
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[[A-Z]+\] \w+: .*")
@@ -306,3 +307,12 @@ def test_messages_to_a_whole_room_do_not_slow_others_down(place: Arena) -> None:
     with place.attack():
         message = masked(TEXT, b'{"type":"message","data":"%b"}' % (b"x" * 1000))
         all_say(dict.fromkeys(crowd_of(place, "loud"), message))
+
+
+def test_questions_who_is_in_a_full_room_do_not_slow_others_down(place: Arena) -> None:
+    with place.attack():
+        crowd = [place.client() for _ in range(Limits().max_room_size)]
+        for number, client in enumerate(crowd):
+            name = str(number).rjust(NAME_LENGTH, "\N{GRINNING FACE}")
+            client.register(name, "asked", client_type="\N{GRINNING FACE}" * NAME_LENGTH)
+        all_say(dict.fromkeys(crowd, masked(TEXT, b'{"type":"peers"}')))
