@@ -294,6 +294,19 @@ def test_what_a_whole_room_is_told_counts_once_for_each_who_is_told() -> None:
     assert error["code"] == "rate_limited"
 
 
+def test_the_question_who_is_there_counts_once_for_each_who_is() -> None:
+    memory = Memory(message_rate=5, message_burst=40)
+    client = told_to_others(memory)[-1]  # whose registration has counted for ten
+    client.hear()
+
+    for _ in range(4):
+        client.say(type="peers")
+
+    heard = client.hear()
+    assert [message["type"] for message in heard] == ["peers"] * 3 + ["error"]
+    assert heard[-1]["code"] == "rate_limited"
+
+
 @pytest.mark.parametrize("there", ["register", "leave"])
 def test_coming_and_going_counts_once_for_each_who_is_told(there: str) -> None:
     memory = Memory(message_rate=5, message_burst=40)

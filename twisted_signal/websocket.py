@@ -26,6 +26,7 @@ from twisted_signal.messages import (
     Arrival,
     ClientMessage,
     Leave,
+    ListPeers,
     Message,
     Register,
     ServerMessage,
@@ -44,8 +45,8 @@ SLACK = 48
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
-FOR_ROOM = frozenset((Register, Leave, Message))
-"""Messages of which everybody in the room may be told."""
+FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
+"""Messages that may cost something for everybody in the room: all are told, or listed."""
 
 # Close codes, RFC 6455, section 7.4.1.
 NORMAL = 1000
@@ -138,15 +139,15 @@ class SignalProtocol(Channel):
             self._failed(session, error)
 
     def _handle_for_room(self, session: Session, message: ClientMessage, now_ns: int) -> None:
-        """Handle what a whole room is told of: it counts once for each who is told.
+        """Handle what a whole room is told, or asked for: it counts once for each who is there.
 
         It would cost a full room's sixty times what the rate is meant to allow.
         """
-        told = session.company
+        count = session.company
         session.handle(message, now_ns)
         if getattr(message, "target_id", None) is None and not self.factory.frames_bind:
-            told = max(told, session.company)
-            self.messages_left = max(0, self.messages_left + 1 - max(1, told))
+            count = max(1, count, session.company)
+            self.messages_left = max(0, self.messages_left + 1 - count)
 
     def _too_many(self, session: Session) -> None:
         """Refuse a message over the rate: tell the client once a second, and close in the end."""

@@ -95,13 +95,18 @@ class Wire:
                 self.socket.sendall(data)
         self.socket.settimeout(PATIENCE)
 
-    def skip(self) -> None:
-        """Take all that has come, and look at nothing of it."""
+    def skip(self) -> bool:
+        """Take all that has come, and look at nothing of it; tell whether more may come."""
         self.socket.settimeout(0)
-        with suppress(BlockingIOError, ConnectionError, ssl.SSLError):
+        try:
             while self.socket.recv(MIB):
                 pass
-        self.socket.settimeout(PATIENCE)
+        except BlockingIOError:
+            self.socket.settimeout(PATIENCE)
+            return True
+        except (ConnectionError, ssl.SSLError):
+            pass
+        return False
 
     def send(self, data: bytes) -> bool:
         """Send bytes; tell whether the server still had an ear for them."""

@@ -19,6 +19,7 @@ REQUEST = (
 )
 SLACK = 2.0
 """Seconds that a timeout may come later: they are counted in whole ones, and one has begun."""
+DROPPED = r"\[WARNING\] sending: Dropping the connection of"
 SMALL = 16 * 1024
 """A receive buffer, in bytes."""
 
@@ -103,28 +104,27 @@ def test_whoever_does_not_go_after_the_last_word_is_put_out_within_six_seconds(
 
 @pytest.mark.parametrize(
     "data",
-    [
-        masked(PING, b"p" * 125) * 100,
-        masked(TEXT, b'{"type":"ping"}') * 100,
-        masked(TEXT, b"x" * 100) * 100,
-    ],
-    ids=["pings", "messages", "what is refused"],
+    [masked(PING, b"p" * 125) * 100, masked(TEXT, b'{"type":"peers"}')],
+    ids=["pings", "messages"],
 )
 def test_a_client_that_sends_and_never_reads_is_dropped(tmp_path: Path, data: bytes) -> None:
-    unlimited = ("--frame-rate", "0", "--message-rate", "0", "--max-buffer", "262144")
+    unlimited = ("--frame-rate", "0", "--message-rate", "0", "--max-buffer", "65536")
     with arena(tmp_path, *unlimited) as place, place.attack():
+        for number in range(20):
+            place.client().register(str(number), "room", client_type="x" * 128)
         attackers = [place.client(receive_buffer=SMALL) for _ in range(4)]
+        for number, attacker in enumerate(attackers):
+            attacker.register(f"attacker {number}", "room")
 
         for _ in lasting(8):
             for attacker in attackers:
                 attacker.flood(data, times=20)
             if all(attacker.is_reset() for attacker in attackers):
                 break
+            time.sleep(0.01)
 
         assert all(attacker.is_reset() for attacker in attackers)
-        assert place.server.output.count("WARNING] sending: Dropping the connection of") == len(
-            attackers
-        )
+        assert len(re.findall(DROPPED, place.server.output)) == len(attackers)
 
 
 def test_nothing_redirects(tmp_path: Path) -> None:
@@ -161,4 +161,4 @@ def test_clients_whose_machine_stands_still_are_gone_after_the_ping_timeout(
         assert left == {"caller", "callee"}
         assert time.monotonic() - began < 2 + SLACK
         assert place.client().register("late", "frozen 1")["peers"] == []
-        assert place.server.output.count("] sending: Dropping the connection of") == 4
+        assert len(re.findall(DROPPED, place.server.output)) == 4

