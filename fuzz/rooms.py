@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from memory import Memory, MemoryClient
+from websockets.protocol import State
 
 from fuzz import mistakes
 from fuzz.supply import Supply
@@ -181,8 +182,10 @@ class Play:
     def close(self) -> None:
         """End a connection by a Close frame."""
         seat = self.seat()
-        seat.client.websocket.send_close(self.supply.choice([1000, 1001, 4000]))
-        seat.client.flush()
+        code = self.supply.choice([1000, 1001, 4000])
+        if seat.client.websocket.state is State.OPEN:
+            seat.client.websocket.send_close(code)
+            seat.client.flush()
         self.leave_seat(seat)
 
     def wait(self) -> None:
@@ -198,7 +201,9 @@ class Play:
 
     def say_anything(self) -> None:
         """Send any text."""
-        self.seat().client.say_text(self.supply.text().encode())
+        seat, text = self.seat(), self.supply.text()
+        if seat.client.websocket.state is State.OPEN:
+            seat.client.say_text(text.encode())
 
     def say_flat(self) -> None:
         """Say something in the app's dialect."""
@@ -208,7 +213,7 @@ class Play:
 
     def say(self, seat: Seat, **message: Any) -> None:
         """Send a message, if the connection is there."""
-        if not seat.client.transport.ended and seat.client.close_code is None:
+        if seat.client.websocket.state is State.OPEN:
             seat.client.say(**message)
 
     def leave_seat(self, seat: Seat) -> None:
