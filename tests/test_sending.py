@@ -22,7 +22,13 @@ from websockets.uri import parse_uri
 
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
-from twisted_signal.sending import CLOSE_TIMEOUT, LINGER_SIZE, STALL_PATIENCE, STALL_SIZE
+from twisted_signal.sending import (
+    CLOSE_TIMEOUT,
+    GATHERED,
+    LINGER_SIZE,
+    STALL_PATIENCE,
+    STALL_SIZE,
+)
 from twisted_signal.server import SignalFactory
 from twisted_signal.slim import CLOSED, OPEN
 from twisted_signal.websocket import SignalProtocol
@@ -299,6 +305,32 @@ def test_pings_of_a_client_that_does_not_read_count_too(wires: Wires) -> None:
 
     assert line.channel.state == CLOSED
     wires.turn_until(lambda: not line.channel.factory.connections)
+
+
+@pytest.mark.parametrize("hurry", [True, False])
+def test_the_limit_holds_within_a_turn_too(wires: Wires, hurry: bool) -> None:
+    """A read may hold hundreds of small questions, each with a large answer."""
+    line = Line(wires, make_factory(wires, max_buffer=200_000))
+    send = line.channel.sendData if hurry else line.channel.send_later
+    wires.outbox.open = True
+
+    for number in range(2 * GATHERED):
+        send(frame(TEXT, b"%d" % number + b"." * MESSAGE))
+
+    assert line.channel.state == CLOSED
+    assert line.channel._waiting is None  # nor does it hold what nobody will read
+    wires.outbox.close()
+    wires.turn_until(lambda: not line.channel.factory.connections)
+
+
+def test_many_small_frames_of_a_turn_arrive_in_order(line: Line, wires: Wires) -> None:
+    wires.outbox.open = True
+    for number in range(0, 5 * GATHERED, 2):
+        line.channel.sendData(frame(TEXT, b"%d." % number))
+        line.channel.send_later(frame(TEXT, b"%d." % (number + 1)))
+    wires.outbox.close()
+
+    assert numbers(line.hear(5 * GATHERED)) == list(range(5 * GATHERED))
 
 
 def test_without_a_limit_everything_waits(wires: Wires) -> None:

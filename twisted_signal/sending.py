@@ -29,6 +29,8 @@ SIOCOUTQNSD = 0x894B
 
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
+GATHERED = 64
+"""Frames that are gathered for one client at most: a small question may have a large answer."""
 STALL_SIZE = 64 * 1024
 """Bytes that may wait for a client that takes nothing of them."""
 STALL_PATIENCE = 10
@@ -88,21 +90,28 @@ class SendingProtocol(SlimProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Send bytes. All that is sent comes by here, Autobahn's frames too."""
-        if self._out is None:
+        out = self._out
+        if out is None:
             self._out = [data]
         else:
-            self._out.append(data)
+            out.append(data)
+            if len(out) >= GATHERED:
+                self.flush()
+                return
         if not self._is_due:
             self._is_due = True
             self.factory.outbox.add(self)
 
     def send_later(self, data: bytes) -> None:
         """Send bytes that are in no hurry; what is sent after them goes out after them."""
-        if self._out is None:
+        out = self._out
+        if out is None:
             self._out = [data]
             self.factory.outbox.add_later(self)
         else:
-            self._out.append(data)
+            out.append(data)
+            if len(out) >= GATHERED:
+                self.flush()
 
     def flush(self) -> None:
         """See `outbox.Flushable`."""
@@ -274,6 +283,7 @@ class SendingProtocol(SlimProtocol):
         self.droppedByMe = True
         self._unarrived = self.unarrived
         self.state = CLOSED
+        self._forget_output()  # it may be much, and the reactor tells of the end later
         self.transport.abortConnection()
 
 
