@@ -940,6 +940,37 @@ def test_a_place_is_taken_up_while_the_old_connection_is_open(memory: Memory) ->
     assert pc.hear() == []
 
 
+def test_an_address_has_only_so_many_places_kept() -> None:
+    memory = Memory(max_clients_per_address=2)
+    pc = memory.registered("pc")
+    for number in range(3):
+        phone, _ = resumable(memory, f"phone{number}")
+        phone.transport.end()
+    pc.hear()
+
+    assert list(memory.factory.registry.rooms["default"].members) == ["pc", "phone0", "phone1"]
+    assert memory.factory.refused["kept_places"] == 1
+    memory.clock.advance(31)
+    assert list(memory.factory.registry.rooms["default"].members) == ["pc"]
+    phone, token = resumable(memory)
+    phone.transport.end()
+    assert resumed(memory, token)[0]["type"] == "resumed"
+
+
+def test_a_place_that_is_kept_is_counted_once(memory: Memory) -> None:
+    phone, _ = resumable(memory)
+    place = phone.protocol.place
+    assert place is not None
+
+    phone.websocket.send_close(1001)
+    phone.flush()
+    phone.transport.end()
+
+    assert place.kept == 1
+    memory.clock.advance(31)
+    assert place.kept == 0
+
+
 @pytest.mark.parametrize(("unarrived", "lost"), [(0, 0), (SLACK, 0), (100, 1), (2050, 2)])
 def test_what_the_network_lost_is_sent_anew(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, unarrived: int, lost: int

@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall
 
-from twisted_signal.admission import Admission, Refusal
+from twisted_signal.admission import Admission, Place, Refusal
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive
 from twisted_signal.limits import Limits
@@ -133,6 +134,25 @@ class ChannelFactory(WebSocketServerFactory):
         if not self.admission.connections and self._next_tick is not None:
             self._next_tick.cancel()
             self._next_tick = None
+
+    def keep(self, place: Place, give_up: Callable[[], None]) -> bool:
+        """Let a place in a room outlive its connection, for a time; or return that it must not.
+
+        Args:
+            place: where the connection comes from.
+            give_up: called at the end of the time.
+        """
+        counted = self.admission.keep(place)
+        if counted is None:
+            self.refused["kept_places"] += 1
+            return False
+
+        def end() -> None:
+            self.admission.give_up(counted, self.reactor.seconds())
+            give_up()
+
+        self.reactor.callLater(self.limits.resume_window, end)
+        return True
 
     def watch(self, channel: Channel) -> None:
         """See that a channel which is open ends when its client is gone."""

@@ -111,6 +111,12 @@ class Session:
         return self._claim is not None
 
     @property
+    def is_away(self) -> bool:
+        """Whether its place is kept without a connection."""
+        mailbox = self.member.mailbox if self.member is not None else None
+        return mailbox is not None and not mailbox.is_connected
+
+    @property
     def company(self) -> int:
         """How many others are in its room."""
         return len(self.member.room.members) - 1 if self.member is not None else 0
@@ -168,11 +174,8 @@ class Session:
             self.end()
             return False
         self._claim = None
-        if member.mailbox.is_connected:
-            member.mailbox.disconnect()
-            log.info(
-                "Connection lost: %s, room %s keeps its place", member.label, member.room.label
-            )
+        member.mailbox.disconnect()
+        log.info("Connection lost: %s, room %s keeps its place", member.label, member.room.label)
         return True
 
     def _tell(self, message: ServerMessage) -> None:

@@ -314,11 +314,12 @@ class SignalProtocol(Channel):
 
     def _lose(self, session: Session) -> None:
         """The connection is no more of use: keep the place for a while, or give it up."""
-        if session.lose():
-            window = self.factory.limits.resume_window
-            self.factory.reactor.callLater(window, session.end)
-        else:
-            self._answer_inquiry(alive=False)
+        if session.is_away:
+            return  # that is known already
+        if session.lose() and self.factory.keep(self.place, session.end):
+            return
+        session.end()
+        self._answer_inquiry(alive=False)
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
