@@ -101,8 +101,10 @@ class Server:
                 websocket = await self._come_back()
         except ConnectionError as error:
             self._inbox.put_nowait(error)
-            if not self._websocket.done():
-                self._websocket.set_exception(error)
+            if self._websocket.done():
+                self._websocket = asyncio.Future()
+            self._websocket.set_exception(error)
+            self._websocket.exception()  # or asyncio complains where nobody sends any more
 
     async def _receive_all(self, websocket: websockets.ClientConnection) -> None:
         try:
