@@ -6,6 +6,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -140,7 +141,8 @@ class Client:
             if data:
                 self._writer.write(data)
             elif self._writer.can_write_eof():
-                self._writer.write_eof()
+                with suppress(OSError):  # the server has ended it, too
+                    self._writer.write_eof()
 
 
 def _flat(message: Message) -> Mapping[str, object]:

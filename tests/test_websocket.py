@@ -1,3 +1,6 @@
+import gc
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -1015,6 +1018,32 @@ def test_what_an_answered_ping_covers_need_not_be_kept() -> None:
 
 
 # The log
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Do without the garbage collector, which frees what holds itself: seldom, and all at once."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("path", ["/", "/signaling?room=default"])
+def test_a_connection_that_has_ended_is_freed_at_once(
+    memory: Memory, uncollected: None, path: str, resume: bool
+) -> None:
+    client = memory.open(path)
+    client.say(type="register", client_id="phone", resume=resume)
+    transport = weakref.ref(client.transport)  # which only the protocol knows, then
+    client.transport.end()
+    vars(client.transport).clear()  # Twisted's transports forget their protocol, too
+
+    del client
+    memory.wait(61)
+
+    assert transport() is None
 
 
 def test_connections_and_disconnections_are_logged(

@@ -212,6 +212,7 @@ class SignalProtocol(Channel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The TCP connection is gone."""
         super().connectionLost(reason)
+        self._session = None  # they know each other: else they wait for the garbage collector
         self.factory.disconnected(self)
 
     def probe(self) -> None:
