@@ -3,6 +3,8 @@
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
 # make bench-quick   measures it beside one other in a minute: for before and after a change
+# make fuzz    looks for a minute for input that the server cannot take; finds go to fuzz/crashes
+# make soak    an hour of calls, drops and resumes: is anything left? make soak-short: 10 minutes
 #
 # All make a virtual environment in .venv first, if there is none, and install into it.
 
@@ -13,7 +15,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve test lint types tests test-lowest bench bench-quick conformance clean
+.PHONY: serve test lint types tests test-lowest bench bench-quick conformance fuzz soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -61,6 +63,23 @@ $(BENCH)/installed: benchmarks/peers/requirements.txt
 conformance: $(VENV)/installed
 	@$(BIN)/python -m conformance $(OPTIONS)
 
+# OPTIONS="--target frames --seconds 600" for more of one, "--replay FILE" for what was found. Where
+# atheris has no wheel for this Python, Hypothesis does what it can.
+fuzz: $(VENV)/installed-test $(VENV)/installed-atheris
+	@$(BIN)/python -m fuzz $(OPTIONS)
+
+$(VENV)/installed-atheris: $(VENV)/installed-test
+	@$(PIP) install --only-binary :all: atheris 2>/dev/null || \
+	    echo 'There is no atheris for this Python: Hypothesis takes its place'
+	@touch $@
+
+# OPTIONS="--minutes 30" for another time, "--seed 7" for another order of things.
+soak: $(VENV)/installed
+	@$(BIN)/python -m soak $(OPTIONS)
+
+soak-short: $(VENV)/installed
+	@$(BIN)/python -m soak --minutes 10 $(OPTIONS)
+
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo 'vislam-signal needs Python 3.11 or later; name one: make PYTHON=python3.12' >&2; exit 1; }
@@ -78,4 +97,4 @@ $(VENV)/installed-test: $(VENV)/bin/python $(SOURCES)
 	@touch $@ $(VENV)/installed
 
 clean:
-	rm -rf $(VENV) .venv-lowest .venv-conformance $(BENCH) benchmarks/build build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-conformance $(BENCH) benchmarks/build fuzz/crashes fuzz/corpus build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

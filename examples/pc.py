@@ -145,8 +145,8 @@ async def main(options: Namespace) -> int:
     """Receive for as long as the options say."""
     receiver = Receiver(options.frames, options.samples, options.save_frame)
     try:
-        async with asyncio.timeout(options.timeout), connect(options.url) as server:
-            await server.register(options.id, options.room, "pc")
+        names = {"client_id": options.id, "room_id": options.room, "client_type": "pc"}
+        async with asyncio.timeout(options.timeout), connect(options.url, names) as server:
             await until_first(
                 answer(server, receiver, trickle=options.trickle),
                 receiver.report(),

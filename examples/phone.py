@@ -114,16 +114,16 @@ def imu_sample(timestamp_ns: int) -> dict[str, int | float]:
     }
 
 
-async def meet(server: Server, options: Namespace) -> str:
-    """Enter the room; return the id of its first peer, once there is one."""
-    peers = await server.register(options.id, options.room, "android")
-    if peers:
-        return peers[0]
-    print("Waiting for a peer", flush=True)
+async def meet(server: Server) -> str | None:
+    """Return the id of the room's first peer, once there is one; the app does not know it."""
     while True:
-        message = await server.receive()
-        if message["type"] == "peer_joined":
-            return str(message["client_id"])
+        match await server.receive():
+            case {"type": "registered", "peers": []}:
+                print("Waiting for a peer", flush=True)
+            case {"type": "registered", "peers": [str() | None as peer_id, *_]}:
+                return peer_id
+            case {"type": "peer_joined", "client_id": str(peer_id)}:
+                return peer_id
 
 
 async def listen(server: Server, call: Call) -> None:
@@ -140,6 +140,10 @@ async def listen(server: Server, call: Call) -> None:
             case "peer_left" if message["client_id"] == call.peer_id:
                 print(f"{call.peer_id} left", flush=True)
                 return
+            case "registered" if call.peer_id in message["peers"]:
+                await call.offer_again()
+            case "peer_joined" if message["client_id"] == call.peer_id:
+                await call.offer_again()
             case "error":
                 raise ConnectionError(sentence(message))
 
@@ -153,12 +157,11 @@ def app_url(options: Namespace) -> str:
 
 async def main(options: Namespace) -> int:
     """Stream until the peer leaves, or for as long as the options say."""
-    async with connect(app_url(options) if options.app else options.url) as server:
-        call = Call(
-            server,
-            None if options.app else await meet(server, options),
-            trickle=options.trickle,
-        )
+    names = {"client_id": options.id, "room_id": options.room, "client_type": "android"}
+    async with (
+        connect(app_url(options), None) if options.app else connect(options.url, names)
+    ) as server:
+        call = Call(server, await meet(server), trickle=options.trickle)
         camera, imu = Camera(*options.size), Imu(call.connection)
         call.connection.addTrack(camera)
         try:

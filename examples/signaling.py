@@ -6,9 +6,12 @@ Needs `pip install aiortc websockets`.
 import argparse
 import asyncio
 import json
+import random
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from typing import Any
 
 import websockets
@@ -19,64 +22,219 @@ Message = dict[str, Any]
 """A message of the server's protocol: one JSON object, one WebSocket text frame."""
 
 
-class Server:
-    """The connection to the signaling server."""
+COMING_BACK_HELPS = (1001, 1006, 1011, 1012, 1013, 1014)
+"""Close codes (RFC 6455, section 7.4.1) of what passes. 1006: there was no Close frame."""
 
-    def __init__(self, websocket: websockets.ClientConnection) -> None:
-        self._websocket = websocket
+
+class Refused(ConnectionError):
+    """The server does not want this client, now or later."""
+
+
+class Server:
+    """The connection to the signaling server, which comes back by itself when it breaks."""
+
+    def __init__(self, url: str, registration: Message | None) -> None:
+        """See `connect`."""
+        self._url = url
+        self._registration = registration
+        self._registrations = 0
+        self._resume_token: str | None = None
+        self._received = 0
+        self._not_before = 0.0
+        self._last_of: dict[str, Message] = {}
+        self._inbox: asyncio.Queue[Message | ConnectionError] = asyncio.Queue()
+        self._websocket: asyncio.Future[websockets.ClientConnection] = asyncio.Future()
 
     async def send(self, message: Message) -> None:
-        """Send a message."""
-        await self._websocket.send(json.dumps(message))
+        """Send a message, once more if the connection breaks before the server has it.
+
+        What has not arrived before a new registration is left out: it belongs to a call of before.
+        """
+        registrations = self._registrations
+        while registrations == self._registrations:
+            await self._until_allowed()
+            websocket = await asyncio.shield(self._websocket)
+            try:
+                await websocket.send(json.dumps(message))
+                await (await websocket.ping())  # which the server answers when it has the message
+            except websockets.ConnectionClosed:
+                await websocket.wait_closed()
+                await asyncio.sleep(0)
+            else:
+                if self._not_before <= time.monotonic():  # or it was refused
+                    return
 
     async def receive(self) -> Message:
-        """Wait for the next message."""
-        message: Message = json.loads(await self._websocket.recv())
-        return message
-
-    async def register(self, client_id: str, room_id: str, client_type: str) -> list[str]:
-        """Enter a room; return the ids of the others, in the order they joined.
+        """Wait for the next message. A `registered` tells of each registration, the first too.
 
         Raises:
-            ConnectionError: the server refuses.
+            ConnectionError: the connection has ended for good.
         """
-        await self.send(
-            {
-                "type": "register",
-                "client_id": client_id,
-                "room_id": room_id,
-                "client_type": client_type,
-            }
-        )
-        answer = await self.receive()
+        message = await self._inbox.get()
+        if isinstance(message, ConnectionError):
+            raise message
+        return message
+
+    async def open(self) -> websockets.ClientConnection:
+        """Connect, and take the place in the room again or enter it.
+
+        Raises:
+            Refused: the server does not want it.
+            OSError, websockets.WebSocketException: it does not work now.
+        """
+        # No proxy: phone, PC and server are on one network more often than not.
+        websocket = await websockets.connect(self._url, proxy=None, open_timeout=5)
+        try:
+            await self._enter(websocket)
+        except BaseException:
+            await websocket.close()
+            raise
+        self._websocket.set_result(websocket)
+        return websocket
+
+    async def stay(self, websocket: websockets.ClientConnection) -> None:
+        """Put what comes into the inbox, from this connection and those that follow it."""
+        try:
+            while True:
+                await self._receive_all(websocket)
+                self._websocket = asyncio.Future()
+                websocket = await self._come_back()
+        except ConnectionError as error:
+            self._inbox.put_nowait(error)
+            if self._websocket.done():
+                self._websocket = asyncio.Future()
+            self._websocket.set_exception(error)
+            self._websocket.exception()  # or asyncio complains where nobody sends any more
+
+    async def _receive_all(self, websocket: websockets.ClientConnection) -> None:
+        try:
+            async with websocket:
+                while True:
+                    message = await self._next(websocket)
+                    if "retry_after_ms" in message or message["type"] == "server_shutdown":
+                        continue
+                    # A peer sends again what it had sent when its connection broke.
+                    peer_id = str(message.get("sender_id") or message.get("client_id"))
+                    if message == self._last_of.get(peer_id):
+                        continue
+                    if "sender_id" in message:
+                        self._last_of[peer_id] = message
+                    else:
+                        self._last_of.pop(peer_id, None)
+                    self._inbox.put_nowait(message)
+        except websockets.ConnectionClosed as error:
+            if (error.rcvd.code if error.rcvd else 1006) not in COMING_BACK_HELPS:
+                raise Refused(f"The connection to {self._url} ended: {error}") from None
+            print(f"The connection to {self._url} broke: {error}", flush=True)
+
+    async def _come_back(self) -> websockets.ClientConnection:
+        for pause in pauses():
+            await asyncio.sleep(pause)
+            await self._until_allowed()
+            try:
+                return await self.open()
+            except Refused:
+                raise
+            except websockets.InvalidStatus as error:
+                status, headers = error.response.status_code, error.response.headers
+                if status < 500 and status != 429:
+                    raise Refused(f"Cannot connect to {self._url}: {error}") from None
+                self._wait(float(headers.get("Retry-After", 0)))
+            except (OSError, websockets.WebSocketException):
+                pass  # the server may be there at the next try
+        raise AssertionError("there is no last pause")
+
+    async def _enter(self, websocket: websockets.ClientConnection) -> None:
+        if self._registration is None:
+            # The app is in the room when it connects, and does not know its peer.
+            self._begin({"type": "registered", "peers": [None]})
+            return
+        answer = None
+        if self._resume_token is not None:
+            resume = {"resume_token": self._resume_token, "received": self._received}
+            answer = await self._ask(websocket, {"type": "resume", **resume})
+        if (
+            answer is None or answer["type"] == "error"
+        ):  # the server was started anew, or it is late
+            register = {"type": "register", **self._registration, "resume": True}
+            answer = await self._ask(websocket, register)
         if answer["type"] == "error":
-            raise ConnectionError(sentence(answer))
-        print(f"Registered as {client_id} in room {room_id}", flush=True)
-        peers: list[str] = answer["peers"]
-        return peers
+            raise Refused(sentence(answer))
+        self._received = 0
+        self._resume_token = answer.get("resume_token")
+        client_id, room_id = self._registration["client_id"], self._registration["room_id"]
+        print(f"{answer['type'].title()} as {client_id} in room {room_id}", flush=True)
+        if answer["type"] == "registered":
+            self._begin(answer)
+
+    def _begin(self, registered: Message) -> None:
+        self._registrations += 1
+        self._last_of.clear()
+        self._inbox.put_nowait(registered)
+
+    async def _ask(self, websocket: websockets.ClientConnection, message: Message) -> Message:
+        """Return the server's answer to a `register` or `resume`."""
+        while True:
+            await websocket.send(json.dumps(message))
+            while (answer := await self._next(websocket))["type"] == "server_shutdown":
+                pass  # and the connection breaks
+            if "retry_after_ms" not in answer:
+                return answer
+            await self._until_allowed()
+
+    async def _next(self, websocket: websockets.ClientConnection) -> Message:
+        message: Message = json.loads(await websocket.recv())
+        self._received += 1
+        for field in ("reconnect_in_ms", "retry_after_ms"):
+            self._wait(message.get(field, 0) / 1000)
+        return message
+
+    def _wait(self, seconds: float) -> None:
+        """Say nothing to the server for so long: it asks for that."""
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    async def _until_allowed(self) -> None:
+        await asyncio.sleep(self._not_before - time.monotonic())
+
+
+def pauses() -> Iterator[float]:
+    """Yield how long to wait before each try to come back, in seconds.
+
+    They are random, so that not all clients of a server that was restarted come at once.
+    """
+    yield 0
+    for longest in chain([1] * 6, [2, 4, 8], repeat(10)):
+        yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Server]:
-    """Connect to the server for as long as the block takes.
+async def connect(url: str, registration: Message | None) -> AsyncIterator[Server]:
+    """Connect to the server for as long as the block takes, and come back when that breaks.
+
+    Args:
+        url: the server.
+        registration: `client_id`, `room_id` and `client_type`; None for what speaks as the app.
 
     Raises:
-        ConnectionError: it cannot be reached, or ended the connection.
+        ConnectionError: the server cannot be reached, or refuses.
     """
+    server = Server(url, registration)
     try:
-        # No proxy: phone, PC and server are on one network more often than not.
-        websocket = await websockets.connect(url, proxy=None)
+        websocket = await server.open()
+    except Refused:
+        raise
     except ConnectionRefusedError:
         raise ConnectionError(
             f"Cannot connect to {url}: connection refused. Is the server running there?"
         ) from None
     except (OSError, websockets.WebSocketException) as error:
         raise ConnectionError(f"Cannot connect to {url}: {error}") from None
+    staying = asyncio.create_task(server.stay(websocket))
     try:
-        async with websocket:
-            yield Server(websocket)
-    except websockets.ConnectionClosed as error:
-        raise ConnectionError(f"The connection to {url} ended: {error}") from None
+        yield server
+    finally:
+        staying.cancel()
+        await asyncio.gather(staying, return_exceptions=True)
 
 
 class Call:
@@ -102,6 +260,11 @@ class Call:
         """Send an offer to the peer; give its answer and its candidates to `handle`."""
         await self.connection.setLocalDescription()
         await self._send_local_description()
+
+    async def offer_again(self) -> None:
+        """Send an offer once more, if it was not answered yet."""
+        if self.connection.signalingState == "have-local-offer":
+            await self.offer()
 
     async def handle(self, message: Message) -> None:
         """Do what the peer's `offer`, `answer` or `ice_candidate` asks for."""

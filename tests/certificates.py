@@ -78,6 +78,7 @@ def issue(
         .not_valid_before(now + begins)
         .not_valid_after(now + ends)
         .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
+        .add_extension(x509.KeyUsage(**_usage(is_authority=is_authority)), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
         .add_extension(
@@ -89,6 +90,16 @@ def issue(
         by.certificate, *by.above
     )  # fmt: skip
     return Issued(certificate, own, above)
+
+
+def _usage(*, is_authority: bool) -> dict[str, bool]:
+    """Return what a key is for, which CPython 3.13 wants of an authority (RFC 5280, 4.2.1.3)."""
+    uses = (
+        *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+        *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+    )
+    wanted = {"key_cert_sign"} if is_authority else {"digital_signature", "key_encipherment"}
+    return {use: use in wanted for use in uses}
 
 
 def make_certificate(directory: Path) -> Path:

@@ -1,6 +1,6 @@
 """Plain objects that stand for the network in tests of the core."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -24,6 +24,8 @@ class PlainClient:
     """What is answered to who asks. None: nothing yet."""
     asked: list[Callable[[bool], None]] = field(default_factory=list)
     """Who still wants to know whether it is alive."""
+    lost: int = 0
+    """How many messages the network knows to have lost."""
     admitted: bool = False
     expires_at: float | None = None
     cannot_hear: type[ServerMessage] | None = None
@@ -33,6 +35,9 @@ class PlainClient:
         if self.cannot_hear is not None and isinstance(message, self.cannot_hear):
             raise DialectError("Say it otherwise.")
         self.told.append(message)
+
+    def lost_of(self, messages: Sequence[ServerMessage]) -> int:
+        return self.lost
 
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
@@ -116,3 +121,10 @@ def raw(value: object) -> Raw:
 def plain(message: ServerMessage | ClientMessage) -> object:
     """Return a message with its raw JSON decoded, so that messages can be compared."""
     return msgspec.json.decode(msgspec.json.encode(message))
+
+
+def nested(value: object, depth: int, *, arrays: bool) -> object:
+    """Return a value in that many arrays or objects."""
+    for _ in range(depth):
+        value = [value] if arrays else {"": value}
+    return value

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IAddress
 from zope.interface import implementer
 
 from twisted_signal import addresses
-from twisted_signal.addresses import host_port, lan_address, peer_text, urls
+from twisted_signal.addresses import host_port, is_local, lan_address, peer_text, urls
 
 
 @implementer(IAddress)
@@ -90,3 +90,19 @@ def test_a_family_that_the_machine_lacks_has_no_address(monkeypatch: pytest.Monk
     monkeypatch.setattr(socket, "socket", refuse)
 
     assert lan_address(socket.AF_INET6) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        (IPv4Address("TCP", "127.0.0.1", 1), True),
+        (IPv4Address("TCP", "127.1.2.3", 1), True),
+        (IPv4Address("TCP", "0.0.0.0", 1), False),
+        (IPv4Address("TCP", "192.0.2.7", 1), False),
+        (IPv6Address("TCP", "::1", 1), True),
+        (IPv6Address("TCP", "::", 1), False),
+        (UNIXAddress(b"/run/signal.sock"), True),
+    ],
+)
+def test_an_address_is_local_or_not(address: IAddress, local: bool) -> None:
+    assert is_local(address) is local

@@ -235,6 +235,21 @@ def test_an_address_that_connected_lately_is_remembered_until_its_burst_is_full(
     assert len(where) == 0
 
 
+def test_an_address_that_came_back_meanwhile_is_forgotten_after_that() -> None:
+    where = admission(connect_rate_per_address=50)
+    visit = arrive(where)
+    visit.enter(0)
+    visit.leave(0)
+    again = arrive(where, now=0)
+    where.forget(0, 100)  # it is looked at while it is there
+    again.enter(0)
+    again.leave(0)
+
+    where.forget(1, 100)
+
+    assert len(where) == 0
+
+
 def test_many_addresses_cannot_make_it_remember_without_end() -> None:
     where = admission(connect_rate_per_address=50, max_clients_per_address=256)
     most = 0
@@ -304,3 +319,51 @@ def check(where: Admission, here: list[Visit]) -> None:
         same = [other for other in here if other.place is visit.place]
         assert visit.place.connections == len(same)
         assert visit.place.clients == sum(other.is_client for other in same)
+
+
+# Places in rooms that outlive their connections
+
+
+def test_an_address_may_have_as_many_kept_places_as_clients() -> None:
+    where = admission(max_clients_per_address=2)
+    gone = [arrive(where) for _ in range(3)]
+    for visit in gone:
+        visit.leave(0)
+
+    kept = [where.keep(visit.place) for visit in gone]
+
+    assert kept[:2] != [None, None]
+    assert kept[2] is None
+    elsewhere = arrive(where, THERE)
+    assert where.keep(elsewhere.place) is not None
+    assert kept[0] is not None
+    where.give_up(kept[0], 1)
+    assert where.keep(gone[2].place) is not None
+
+
+def test_an_address_is_remembered_while_it_has_a_kept_place() -> None:
+    where = admission(max_clients_per_address=2, connect_rate_per_address=50)
+    visit = arrive(where)
+    visit.enter(0)
+    visit.leave(0)
+    place = where.keep(visit.place)
+    assert place is not None
+
+    where.forget(1000, 10)
+    assert len(where) == 1
+    where.give_up(place, 2000)
+
+    where.forget(3000, 10)
+    assert len(where) == 0
+
+
+@pytest.mark.parametrize("address", [HERE, None])
+def test_without_a_limit_any_number_is_kept(address: str | None) -> None:
+    where = admission()
+    visit = arrive(where, address)
+
+    places = [where.keep(visit.place) for _ in range(1000)]
+
+    for place in places:
+        assert place is not None
+        where.give_up(place, 0)

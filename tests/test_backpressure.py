@@ -29,7 +29,9 @@ ENOUGH = 1000
 class Silent:
     """A client that registers, and reads only when it is told to."""
 
-    def __init__(self, url: str, client_id: str, room: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, url: str, client_id: str, room: str, tls: ssl.SSLContext | None, *, resume: bool
+    ) -> None:
         uri = parse_uri(url)
         plain = socket.socket(socket.AF_INET6 if ":" in uri.host else socket.AF_INET)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
@@ -42,10 +44,12 @@ class Silent:
         while self._websocket.state is State.CONNECTING:
             self._read()
         self._said: list[Any] = []
-        register = {"type": "register", "client_id": client_id, "room_id": room}
+        register = {"type": "register", "client_id": client_id, "room_id": room, "resume": resume}
         self._websocket.send_text(json.dumps(register).encode())
         self._flush()
-        assert self.hear()["type"] == "registered"
+        registered = self.hear()
+        assert registered["type"] == "registered"
+        self.resume_token = registered.get("resume_token")
 
     def hear(self) -> Any:
         """Return the next message."""
@@ -64,6 +68,15 @@ class Silent:
         for event in self._websocket.events_received():
             if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 self._said.append(json.loads(bytes(event.data)))
+
+    def hear_the_rest(self) -> list[Any]:
+        """Return what still comes until the end of the connection."""
+        try:
+            while True:
+                self._read()
+        except (OSError, AssertionError):
+            said, self._said = self._said, []
+            return said
 
     def is_dropped(self) -> bool:
         """Read what the kernel still has; tell whether the connection ends after that."""
@@ -92,8 +105,8 @@ class Place:
             yield client
 
     @contextmanager
-    def silent(self, client_id: str, room: str) -> Iterator[Silent]:
-        client = Silent(self.server.url, client_id, room, self.tls)
+    def silent(self, client_id: str, room: str, *, resume: bool = False) -> Iterator[Silent]:
+        client = Silent(self.server.url, client_id, room, self.tls, resume=resume)
         with client.socket:
             yield client
 
@@ -257,3 +270,31 @@ def test_a_server_that_stops_does_not_wait_for_who_does_not_read(start: Start) -
 
         assert place.server.stop() == 0
         assert "Traceback" not in place.server.output
+
+
+def test_who_resumes_gets_what_its_old_connection_did_not_deliver(start: Start) -> None:
+    count = 100
+    with (
+        start() as place,
+        place.registered("sender", "here") as sender,
+        place.silent("phone", "here", resume=True) as phone,
+        connect(place.server.url, ssl=place.tls, max_size=None, close_timeout=1) as again,
+    ):
+        hear(sender)
+        for number in range(count):
+            say(sender, type="message", target_id="phone", data=[number, "x" * 4000])
+        is_done_with(sender)
+
+        say(again, type="resume", resume_token=phone.resume_token)
+        assert hear(again)["type"] == "resumed"
+        say(sender, type="message", target_id="phone", data=[count, ""])
+
+        arrived = [message["data"][0] for message in phone.hear_the_rest()]
+        anew = [hear(again)["data"][0]]
+        while anew[-1] != count:
+            anew.append(hear(again)["data"][0])
+        assert arrived == list(range(len(arrived)))
+        assert anew == list(range(anew[0], count + 1))
+        assert len(anew) > 10, "the old connection took nearly all of it"
+        # What is not acknowledged may have arrived; rather a message comes twice than never.
+        assert anew[0] <= len(arrived)

@@ -1,10 +1,8 @@
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from plain import raw
+from plain import nested, raw
 
-from twisted_signal.dialects.base import MAX_NESTING, OpeningRequest, check_nesting
+from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError
 from twisted_signal.messages import (
@@ -15,7 +13,9 @@ from twisted_signal.messages import (
     Message,
     Offer,
     Register,
+    Resume,
 )
+from twisted_signal.nesting import MAX_NESTING
 
 FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
 REGISTER = b'{"type":"register","client_id":"pc"}'
@@ -35,6 +35,17 @@ def speaks_flat(conversation: Conversation) -> bool:
 def test_a_client_is_a_readme_client_until_something_else_shows() -> None:
     assert not speaks_flat(conversation())
     assert not speaks_flat(conversation("/signaling"))
+
+
+@pytest.mark.parametrize("path", ["/", "/signaling", "/anything"])
+def test_resume_as_first_message_makes_a_readme_client_on_any_path(path: str) -> None:
+    client = conversation(path, room="lab")
+    client.opened()
+
+    said = b'{"type":"resume","resume_token":"t"}'
+    assert client.decode(said, 0, registered=True) == (None, Resume("t"))
+
+    assert not speaks_flat(client)
 
 
 @pytest.mark.parametrize("path", ["/", "/signaling", "/anything"])
@@ -224,12 +235,6 @@ def test_a_wrong_name_in_the_query_is_refused_on_arrival() -> None:
 # Nesting
 
 
-def nested(value: object, depth: int, *, arrays: bool) -> object:
-    for _ in range(depth):
-        value = [value] if arrays else {"": value}
-    return value
-
-
 @pytest.mark.parametrize("arrays", [True, False])
 def test_a_message_may_be_nested_so_deep_and_no_deeper(arrays: bool) -> None:
     fits = {"type": "message", "data": nested(1, MAX_NESTING - 1, arrays=arrays)}
@@ -268,39 +273,3 @@ def test_many_brackets_beside_each_other_are_not_deep() -> None:
     said = {"type": "message", "data": [[], {}] * 1000}
 
     conversation().decode(msgspec.json.encode(said), 0, registered=True)
-
-
-def depth_of(value: object) -> int:
-    match value:
-        case dict():
-            return 1 + max(map(depth_of, value.values()), default=0)
-        case list():
-            return 1 + max(map(depth_of, value), default=0)
-    return 0
-
-
-deep_values = st.recursive(
-    st.text('"\\[]{}a') | st.integers(0, 9),
-    lambda inner: (
-        st.builds(
-            lambda value, depth, arrays: nested(value, depth, arrays=arrays),
-            inner,
-            st.integers(1, 20),
-            st.booleans(),
-        )
-        | st.lists(inner, max_size=3)
-        | st.dictionaries(st.text('"\\[]{}a', max_size=3), inner, max_size=3)
-    ),
-    max_leaves=4,
-)
-
-
-@given(deep_values, st.sampled_from([0, 1]))
-def test_the_depth_is_that_of_the_values(value: object, indent: int) -> None:
-    data = msgspec.json.format(msgspec.json.encode(value), indent=indent)
-
-    if depth_of(value) <= MAX_NESTING:
-        check_nesting(data)
-    else:
-        with pytest.raises(InvalidJson):
-            check_nesting(data)

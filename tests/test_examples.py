@@ -6,9 +6,12 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from processes import PATIENCE, ROOT, Server, Watched, running
@@ -210,3 +213,192 @@ def test_an_interrupt_ends_it_quietly(
         process.wait_for("^Registered as ")
         assert process.stop(signal.SIGINT) == 130
     assert "Traceback" not in process.output
+
+
+class Restarted:
+    """A server on one port, which is killed and started again."""
+
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
+        self.server = Server("--port", "0", cwd=cwd)
+        self.url = self.server.url
+
+    def kill(self) -> None:
+        self.server.stop(signal.SIGKILL)
+
+    def start(self) -> None:
+        self.server = Server("--port", str(urlsplit(self.url).port), cwd=self._cwd)
+
+
+@pytest.fixture
+def restarted(tmp_path: Path) -> Iterator[Restarted]:
+    made = Restarted(tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.mark.parametrize("options", [[], ["--app"]], ids=["readme", "app"])
+def test_both_are_back_within_five_seconds_of_a_kill_and_a_new_call_goes_through(
+    restarted: Restarted, interruptible: None, options: list[str]
+) -> None:
+    rooms = ("--room", "killed")
+    forever = example("pc.py", restarted.url, *rooms)
+    with (
+        running(*forever) as receiver,
+        running(*example("phone.py", restarted.url, *rooms, *options)) as sender,
+    ):
+        receiver.wait_for("frames/s")
+        restarted.kill()
+        killed = time.monotonic()
+        restarted.start()
+        restarted.server.wait_for("^.*Client registered: pc ")
+        restarted.server.wait_for(r"^.*Client registered: phone \(android\)")
+        assert time.monotonic() - killed < 5
+        receiver.lines.clear()
+        receiver.wait_for("frames/s")  # the call of before has gone on
+        assert sender.stop(signal.SIGINT) == 130
+        with running(*example("phone.py", restarted.url, *rooms, "--seconds=0.2")) as another:
+            another.wait_for("^Offered to pc$")
+            assert another.wait() == 0, another.output
+            another.wait_for(r"^Sent \d+ frames and 40 samples$")
+    assert "Traceback" not in receiver.output + sender.output
+
+
+def test_a_phone_and_a_pc_meet_when_the_server_is_killed_while_the_phone_waits(
+    restarted: Restarted,
+) -> None:
+    with running(*example("phone.py", restarted.url, "--room", "wait")) as sender:
+        sender.wait_for("^Waiting for a peer$")
+        restarted.kill()
+        sender.wait_for("^The connection to .* broke")
+        restarted.start()
+        with running(*example("pc.py", restarted.url, "--room=wait", *UNTIL_ARRIVED)) as receiver:
+            check_arrived(receiver, sender)
+
+
+@pytest.mark.parametrize("options", [[], ["--app"]], ids=["readme", "app"])
+def test_an_offer_that_was_not_answered_before_a_kill_is_made_again(
+    restarted: Restarted, options: list[str]
+) -> None:
+    phone_of = example("phone.py", restarted.url, "--room=anew", *options)
+    with socket.create_connection(("127.0.0.1", urlsplit(restarted.url).port or 0)) as deaf:
+        say_as_a_deaf_pc(deaf)
+        with running(*phone_of) as sender:
+            sender.wait_for("^Offered to ")
+            restarted.server.wait_for("Relayed offer from phone to pc")
+            restarted.kill()
+            restarted.start()
+            with running(
+                *example("pc.py", restarted.url, "--room=anew", *UNTIL_ARRIVED)
+            ) as receiver:
+                check_arrived(receiver, sender)
+
+
+def say_as_a_deaf_pc(deaf: socket.socket) -> None:
+    """Be in the room `anew` as `pc`, and answer nothing."""
+    deaf.sendall(
+        b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    deaf.recv(4096)
+    message = b'{"type":"register","client_id":"pc","room_id":"anew","client_type":"pc"}'
+    deaf.sendall(bytes([0x81, 0x80 | len(message)]) + bytes(4) + message)
+    deaf.recv(4096)
+
+
+class Cut:
+    """A way to a server that breaks, without a Close frame.
+
+    Attributes:
+        url: where it begins.
+        is_last: tells of what comes, from the client or else the server, whether the way breaks
+            instead of passing it on. It does so once.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._target = (urlsplit(url).hostname, urlsplit(url).port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.is_last: Callable[[bytes, bool], bool] = lambda data, from_client: False
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Break what there is."""
+        sockets, self._sockets = self._sockets, []
+        self._end(*sockets)
+
+    def _end(self, *sockets: socket.socket) -> None:
+        for one in sockets:
+            with suppress(OSError):  # a thread may be reading from it: to close it is not enough
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                there = socket.create_connection(self._target)
+                self._sockets += (client, there)
+                for one, other in ((client, there), (there, client)):
+                    threading.Thread(
+                        target=self._pass_on, args=(one, other, one is client), daemon=True
+                    ).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket, from_client: bool) -> None:
+        with one, other, suppress(OSError):
+            while data := one.recv(65536):
+                if self.is_last(data, from_client):
+                    self.is_last = lambda data, from_client: False
+                    self.cut()
+                    return
+                other.sendall(data)
+            self._end(one, other)
+
+
+@pytest.fixture
+def cut(signal_server: Server) -> Iterator[Cut]:
+    with closing(Cut(signal_server.url)) as made:
+        yield made
+
+
+def test_a_call_goes_on_when_a_connection_breaks_and_both_resume(
+    signal_server: Server, cut: Cut, interruptible: None
+) -> None:
+    with (
+        running(*example("pc.py", cut.url, "--room", "resumed")) as receiver,
+        running(*example("phone.py", cut.url, "--room", "resumed")) as sender,
+    ):
+        receiver.wait_for("frames/s")
+        cut.cut()
+        for one, name in ((receiver, "pc"), (sender, "phone")):
+            one.wait_for(f"^Resumed as {name} in room resumed$")
+            signal_server.wait_for(f"Client resumed: {name} in room resumed")
+        receiver.lines.clear()
+        receiver.wait_for("frames/s")
+        # By the resumed connection the PC still hears that the phone leaves.
+        assert sender.stop(signal.SIGINT) == 130
+        receiver.wait_for("^Call with phone: closed$")
+
+
+LOST = {
+    "answer": lambda data, from_client: not from_client and b'"answer"' in data,
+    "offer": lambda data, from_client: from_client and len(data) > 1000,
+    "candidate": lambda data, from_client: not from_client and b'"ice_candidate"' in data,
+}
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_call_comes_about_though_what_it_needs_is_lost_with_the_connection(
+    signal_server: Server, cut: Cut, lost: str
+) -> None:
+    room = f"lost-{lost}"
+    with pc(signal_server, room, *UNTIL_ARRIVED, "--trickle") as receiver:
+        receiver.wait_for("^Registered as ")
+        cut.is_last = LOST[lost]
+        with running(*example("phone.py", cut.url, "--room", room, "--trickle")) as sender:
+            check_arrived(receiver, sender)
+            sender.wait_for(f"^Resumed as phone in room {room}$")

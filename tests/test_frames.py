@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -275,13 +277,17 @@ def test_a_text_may_not_end_within_a_character(last: bytes) -> None:
     assert not train.add(last, is_last=True)
 
 
-def test_empty_fragments_do_not_add_up() -> None:
+@pytest.mark.parametrize("payload", [b"", b"ab"])
+def test_small_fragments_take_no_more_than_what_they_say(payload: bytes) -> None:
     train = FragmentTrain()
-
+    tracemalloc.start()
     for _ in range(10_000):
-        assert train.add(b"", is_last=False)
+        assert train.add(bytes(bytearray(payload)), is_last=False)
 
-    assert train._parts == []
+    now, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert now < 2 * train.size + 1000
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 0xFFFF, 0x10000])

@@ -12,9 +12,9 @@ from processes import ROOT
 
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
-    "text", "errors", "messages", "auth", "backlog", "limits", "connection", "mailbox", "registry",
-    "relay", "dialects", "session", "frames", "handshake", "outbox", "admission", "proxies",
-    "origins", "sparingly", "keepalive", "inquiry", "stalls",
+    "text", "errors", "messages", "nesting", "auth", "backlog", "limits", "connection", "mailbox",
+    "registry", "relay", "dialects", "session", "frames", "handshake", "outbox", "admission",
+    "proxies", "origins", "sparingly", "keepalive", "inquiry", "stalls",
 )  # fmt: skip
 
 

@@ -88,6 +88,25 @@ def test_what_is_kept_is_bounded_in_bytes_too(mailbox: Mailbox) -> None:
     assert len(reconnect(mailbox, received=1)) == 2
 
 
+def test_what_the_network_lost_is_missed_by_who_does_not_count(
+    mailbox: Mailbox, client: PlainClient
+) -> None:
+    for number in range(3):
+        mailbox.deliver(said(number))
+    client.lost = 2
+    mailbox.disconnect()
+    mailbox.deliver(said(3))
+
+    assert reconnect(mailbox) == [said(1), said(2), said(3)]
+
+
+def test_who_counts_knows_better_than_the_network(mailbox: Mailbox, client: PlainClient) -> None:
+    mailbox.deliver(said(0))
+    client.lost = 1
+
+    assert reconnect(mailbox, received=1) == []
+
+
 def test_an_answered_ping_frees_what_was_sent_before_it(mailbox: Mailbox) -> None:
     mailbox.deliver(said(0))
     mark = mailbox.mark()

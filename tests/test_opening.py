@@ -109,7 +109,7 @@ def test_a_larger_request_is_refused(size: int) -> None:
 
     assert client.transport.sent().startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
     assert b"no more than 16 KiB" in client.transport.sent()
-    assert memory.factory.refusals == {"header": 1}
+    assert memory.factory.refused == {"header": 1}
 
 
 def test_a_request_without_an_end_is_refused_and_no_more_of_it_kept() -> None:
@@ -137,7 +137,7 @@ def test_requests_at_a_byte_a_second_end_in_time_and_others_are_served() -> None
     memory.wait(1)
 
     assert all(client.transport.aborted for client in slow)
-    assert memory.factory.refusals == {"handshake_timeout": 200}
+    assert memory.factory.refused == {"handshake_timeout": 200}
 
 
 def test_many_that_time_out_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -184,7 +184,7 @@ def test_over_the_places_of_the_server_the_answer_is_503(request_: bytes) -> Non
     assert headers[b"Content-Length"] == b"%d" % len(body)
     assert body == "The server has its 1 clients already.\n"
     assert client.transport.half_closed
-    assert memory.factory.refusals == {"max_clients": 1}
+    assert memory.factory.refused == {"max_clients": 1}
 
 
 @BOTH
@@ -196,7 +196,7 @@ def test_over_the_places_of_an_address_the_answer_is_429(request_: bytes) -> Non
     assert status == b"HTTP/1.1 429 Too Many Requests"
     assert headers[b"Retry-After"] == b"10"
     assert body == "Your address has its 1 clients already.\n"
-    assert memory.factory.refusals == {"max_clients_per_address": 1}
+    assert memory.factory.refused == {"max_clients_per_address": 1}
     stays.transport.end()
 
     assert memory.open().protocol.state == OPEN
@@ -235,7 +235,7 @@ def test_over_the_rate_of_an_address_the_answer_is_429(request_: bytes) -> None:
     status, headers, _ = answer(memory.connect(), request_)
     assert status == b"HTTP/1.1 429 Too Many Requests"
     assert headers[b"Retry-After"] == b"1"
-    assert memory.factory.refusals == {"connect_rate_per_address": 1}
+    assert memory.factory.refused == {"connect_rate_per_address": 1}
     memory.wait(1)
 
     assert memory.open().protocol.state == OPEN
@@ -247,7 +247,7 @@ def test_connections_that_say_nothing_are_aborted_over_twice_the_share() -> None
 
     assert [client.transport.aborted for client in clients] == [False] * 6 + [True] * 2
     assert all(client.transport.sent() == b"" for client in clients)
-    assert memory.factory.refusals == {"max_clients_per_address": 2}
+    assert memory.factory.refused == {"max_clients_per_address": 2}
     assert len(memory.factory.connections) == 6
     other = came_from(memory, IPv4Address("TCP", "192.0.2.8", 1))
     assert answer(other)[0].startswith(b"HTTP/1.1 101 ")
@@ -371,7 +371,7 @@ def test_a_page_from_elsewhere_is_refused_with_a_sentence(request_: bytes) -> No
 
     assert status == b"HTTP/1.1 403 Forbidden"
     assert body == "Pages from https://evil.example may not connect here.\n"
-    assert memory.factory.refusals == {"origin": 1}
+    assert memory.factory.refused == {"origin": 1}
 
 
 @BOTH

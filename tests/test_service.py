@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from zope.interface import implementer
 
+from twisted_signal.auth import Verifier
 from twisted_signal.limits import Limits
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import (
@@ -149,6 +150,27 @@ async def test_a_stopping_server_does_not_wait_long_for_who_does_not_answer(
         with pytest.raises(ConnectionResetError):
             await deferToThread(receive_all, mute)
     assert real.running
+
+
+@pytest.mark.parametrize(
+    ("interface", "tokens", "is_warned"),
+    [("", False, True), (LOOPBACK, False, False), ("", True, False)],
+)
+@pytest_twisted.ensureDeferred
+async def test_the_operator_is_warned_once_where_anybody_may_enter(
+    interface: str, tokens: bool, is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    real: Any = reactor
+    endpoints = [TCP4ServerEndpoint(real, 0, interface=interface) for _ in range(2)]
+    server = service(*endpoints)
+    server.factory.verifier = Verifier([]) if tokens else None
+
+    server.startService()
+
+    assert sum("Anybody" in message for message in caplog.messages) == is_warned
+    assert sum("--allowed-origin" in message for message in caplog.messages) == is_warned
+    await server.stopService()
 
 
 @pytest_twisted.ensureDeferred

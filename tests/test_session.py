@@ -5,6 +5,7 @@ from twisted_signal.errors import NotRegistered
 from twisted_signal.limits import Limits
 from twisted_signal.messages import (
     Answer,
+    Arrival,
     ClientReport,
     Error,
     IceCandidate,
@@ -516,6 +517,25 @@ def test_a_registered_client_cannot_resume(registry: Registry) -> None:
 
     assert other.hear_error().code == "invalid_message"
     assert phone.client.closed is None
+
+
+def test_who_was_taken_for_the_app_may_resume(registry: Registry) -> None:
+    peer = registered(registry, "pc")
+    phone, token = resumable(registry)
+    phone.session.lose()
+    again = party(registry)
+    again.say(Arrival("app", "default"))
+    again.hear()
+    peer.hear()
+
+    again.say(Resume(token))
+
+    told, *missed = again.hear()
+    assert isinstance(told, Resumed)
+    assert told.peers == ["pc"]
+    assert missed == [PeerJoined("app", "unknown"), PeerLeft("app")]
+    assert peer.hear() == [PeerLeft("app")]
+    assert list(registry.rooms["default"].members) == ["pc", "phone"]
 
 
 def test_a_client_that_did_not_ask_for_it_has_no_place_kept(registry: Registry) -> None:

@@ -281,6 +281,8 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         assert f"| `{option}` | – |" in readme
     for option in ("--endpoint", "--tls-cert", "--tls-key", "--self-signed", "--state-dir"):
         assert f"| `{option}` |" in readme
+    options = {f"--{name.rstrip('=')}" for name in Options().longOpt} - {"--help", "--version"}
+    assert [option for option in options if f"| `{option}` |" not in readme] == []
     assert len(Options.optParameters) == len(defaults) + 3
 
 

@@ -13,7 +13,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.messages import PeerLeft
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.server import SPREAD_MS
-from twisted_signal.websocket import SILENCE, SignalProtocol
+from twisted_signal.websocket import SILENCE, SLACK, SignalProtocol
 
 HANDSHAKE_TIMEOUT = Limits().handshake_timeout
 MAX_MESSAGE_SIZE = Limits().max_message_size
@@ -511,6 +511,26 @@ def test_who_is_in_no_room_in_time_is_closed() -> None:
     memory.wait(1)
 
     assert client.close_code == 4408
+    assert memory.factory.refused == {"register_timeout": 1}
+
+
+def test_what_is_refused_is_counted_by_the_errors_code(memory: Memory) -> None:
+    client = memory.open()
+
+    client.say_text(b"nonsense")
+    client.say(type="peers")
+    client.say(type="peers")
+
+    assert memory.factory.refused == {"invalid_json": 1, "not_registered": 2}
+
+
+def test_a_message_that_is_too_large_is_counted() -> None:
+    memory = Memory(max_message_size=10)
+    client = memory.open()
+
+    client.say_text(b"x" * 11)
+
+    assert memory.factory.refused == {"message_size": 1}
 
 
 def test_who_registers_in_time_stays() -> None:
@@ -918,6 +938,66 @@ def test_a_place_is_taken_up_while_the_old_connection_is_open(memory: Memory) ->
     phone.transport.end()
     memory.clock.advance(31)
     assert pc.hear() == []
+
+
+def test_an_address_has_only_so_many_places_kept() -> None:
+    memory = Memory(max_clients_per_address=2)
+    pc = memory.registered("pc")
+    for number in range(3):
+        phone, _ = resumable(memory, f"phone{number}")
+        phone.transport.end()
+    pc.hear()
+
+    assert list(memory.factory.registry.rooms["default"].members) == ["pc", "phone0", "phone1"]
+    assert memory.factory.refused["kept_places"] == 1
+    memory.clock.advance(31)
+    assert list(memory.factory.registry.rooms["default"].members) == ["pc"]
+    phone, token = resumable(memory)
+    phone.transport.end()
+    assert resumed(memory, token)[0]["type"] == "resumed"
+
+
+def test_a_place_that_is_kept_is_counted_once(memory: Memory) -> None:
+    phone, _ = resumable(memory)
+    place = phone.protocol.place
+    assert place is not None
+
+    phone.websocket.send_close(1001)
+    phone.flush()
+    phone.transport.end()
+
+    assert place.kept == 1
+    memory.clock.advance(31)
+    assert place.kept == 0
+
+
+@pytest.mark.parametrize(("unarrived", "lost"), [(0, 0), (SLACK, 0), (100, 1), (2050, 2)])
+def test_what_the_network_lost_is_sent_anew(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, unarrived: int, lost: int
+) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    for number in range(3):
+        pc.say(type="message", target_id="phone", data=[number, "x" * 1000])
+    monkeypatch.setattr(SignalProtocol, "unarrived", unarrived)
+
+    _, *missed = resumed(memory, token)
+
+    assert [message["data"][0] for message in missed] == [0, 1, 2][3 - lost :]
+    # What is sent anew must not arrive by the old connection later.
+    assert phone.transport.aborted is bool(lost)
+    assert phone.close_code == (None if lost else 4409)
+
+
+def test_who_lost_more_than_is_kept_registers_afresh(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pc = memory.registered("pc")
+    _, token = resumable(memory)
+    pc.say(type="message", target_id="phone", data="x")
+    monkeypatch.setattr(SignalProtocol, "unarrived", 10_000)
+
+    assert resumed(memory, token)[0]["code"] == "resume_expired"
 
 
 def test_what_an_answered_ping_covers_need_not_be_kept() -> None:

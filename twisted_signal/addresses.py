@@ -1,6 +1,7 @@
 """Network addresses as people read them."""
 
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -21,6 +22,13 @@ def peer_text(address: IAddress) -> str:
     if isinstance(address, IPv4Address | IPv6Address):
         return host_port(address.host, address.port)
     return "local socket"
+
+
+def is_local(address: IAddress) -> bool:
+    """Tell whether only programs of this machine can connect to an address, so far as it says."""
+    if isinstance(address, IPv4Address | IPv6Address):
+        return ip_address(address.host).is_loopback
+    return isinstance(address, UNIXAddress)
 
 
 def lan_address(family: socket.AddressFamily) -> str | None:

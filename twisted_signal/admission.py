@@ -45,14 +45,20 @@ class Refusal(NamedTuple):
 class Place:
     """An address, as long as there is something to remember of it."""
 
-    __slots__ = ("clients", "connections", "is_leaving", "key", "refilled", "tokens")
+    __slots__ = ("clients", "connections", "is_leaving", "kept", "key", "refilled", "tokens")
 
     def __init__(self, key: str | None, tokens: float, now: float) -> None:
         self.key = key
         self.clients = self.connections = 0
+        self.kept = 0  # places in rooms, without a connection
         self.tokens = tokens
         self.refilled = now
         self.is_leaving = False  # it is among those that may soon be forgotten
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is there."""
+        return not (self.connections or self.kept)
 
 
 class Admission:
@@ -89,10 +95,11 @@ class Admission:
         if self._leaving:
             self.forget(now, _FEW)
         if self._max and self.connections >= self._max + RESERVE:
-            return self._full()
+            return Refusal("max_clients", 503, f"There are {self.connections} connections already")
         place = self._find(address, now)
         if place.key is not None and 0 < 2 * self._max_of_one <= place.connections:
-            return self._too_many()
+            sentence = f"{place.connections} connections come from this address already"
+            return Refusal("max_clients_per_address", 429, sentence)
         self.connections += 1
         place.connections += 1
         return place
@@ -132,16 +139,38 @@ class Admission:
         if self._leaving:
             self.forget(now, _FEW)
 
+    def keep(self, place: Place) -> Place | None:
+        """Count a client's place in a room that outlives its connection, if it may.
+
+        It costs memory without a connection. An address may have as many as clients.
+
+        Returns:
+            Where it is counted, for `give_up`; None: it may not.
+        """
+        if place.key is None:
+            return place
+        place = self._places.setdefault(place.key, place)
+        if 0 < self._max_of_one <= place.kept:
+            return None
+        place.kept += 1
+        return place
+
+    def give_up(self, place: Place, now: float) -> None:
+        """A place in a room that was counted is kept no more."""
+        if place.key is not None:
+            place.kept -= 1
+            self._let_go(place, now)
+
     def forget(self, now: float, most: int) -> None:
         """Forget addresses of which nothing needs to be known. `most`: how many are looked at."""
         leaving = self._leaving
         for _ in range(min(most, len(leaving))):
             place = leaving.popleft()
-            if not place.connections and not self._is_full(place, now):
+            if place.is_empty and not self._is_full(place, now):
                 leaving.append(place)
                 continue
             place.is_leaving = False
-            if not place.connections:
+            if place.is_empty:
                 assert place.key is not None
                 del self._places[place.key]
 
@@ -156,7 +185,10 @@ class Admission:
 
     def _take_from(self, place: Place, now: float) -> None:
         place.connections -= 1
-        if place.connections or place.key is None or place.is_leaving:
+        self._let_go(place, now)
+
+    def _let_go(self, place: Place, now: float) -> None:
+        if not place.is_empty or place.key is None or place.is_leaving:
             return
         if self._is_full(place, now):
             del self._places[place.key]
@@ -169,8 +201,9 @@ class Admission:
         return not self._rate or place.tokens >= self._burst
 
     def _refill(self, place: Place, now: float) -> None:
-        passed = max(0.0, now - place.refilled)  # a clock may be set back
-        place.tokens = min(self._burst, place.tokens + passed * self._rate)
+        passed = now - place.refilled
+        if passed > 0:  # a clock may be set back
+            place.tokens = min(self._burst, place.tokens + passed * self._rate)
         place.refilled = now
 
     def _full(self) -> Refusal:

@@ -18,6 +18,7 @@ from msgspec import Meta
 
 from twisted_signal.errors import Forbidden, Unauthorized
 from twisted_signal.messages import NAME_RULE, UNKNOWN_TYPE, Name
+from twisted_signal.nesting import is_too_deep
 from twisted_signal.text import quoted
 
 TOKEN_LENGTH = 8192
@@ -300,6 +301,8 @@ def _json_object(part: str, data: bytes) -> dict[str, Any]:
     Raises:
         Unauthorized: it is none, is nested too deeply, or has a name twice (RFC 7519, section 4).
     """
+    if is_too_deep(data):
+        raise _malformed(f"its {part} is nested too deeply")
     try:
         value = msgspec.json.decode(data)
         _UNIQUE_NAMES.decode(data.decode("utf-8"))  # msgspec takes the last of several

@@ -34,6 +34,7 @@ _ORDINARY_ENDS = (ConnectionDone, ConnectionAborted, ConnectionLost, SSL.Error)
 # Close codes, RFC 6455, section 7.4.1.
 ABNORMAL_CLOSURE = 1006
 POLICY_VIOLATION = 1008
+_FAULTS = {1007: "invalid_utf8", 1009: "message_size"}
 
 
 TOLD = -1
@@ -127,6 +128,7 @@ class Channel(OpeningProtocol):
 
     def vanish(self) -> None:
         """See `keepalive.Watched`."""
+        self.factory.refused["ping_timeout"] += 1
         self._drop("it does not answer")
 
     def expire(self) -> None:
@@ -134,7 +136,7 @@ class Channel(OpeningProtocol):
         if self.state == CONNECTING:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            self.factory.refused("handshake_timeout", self.address, sentence)
+            self.factory.note_refusal("handshake_timeout", self.address, sentence)
         self.transport.abortConnection()
 
     def onFrameBegin(self) -> None:
@@ -150,6 +152,7 @@ class Channel(OpeningProtocol):
         It would read on, and abort the connection where a Close frame follows, its own with it.
         """
         if self.state != CLOSED:
+            self.factory.refused[_FAULTS.get(code, "protocol_error")] += 1
             self.failedByMe = True
             self.end_with(code, reason)
 
@@ -168,7 +171,7 @@ class Channel(OpeningProtocol):
 
     def _flooded(self) -> None:
         if self.state != CLOSED:
-            self.factory.refusals["frame_rate"] += 1
+            self.factory.refused["frame_rate"] += 1
             rate = self.factory.limits.frame_rate
             self.end_with(POLICY_VIOLATION, f"More than {rate} frames came in a second")
 

@@ -1,6 +1,6 @@
 """All that rooms and sessions know of a connection, so that a test can play one with an object."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted_signal.messages import ServerMessage
@@ -14,6 +14,12 @@ class Client(Protocol):
 
         Raises:
             SignalError: the client cannot be told this, or not now.
+        """
+
+    def lost_of(self, messages: Sequence[ServerMessage]) -> int:
+        """Return how many of the last messages have not arrived, so far as the network knows.
+
+        More than there are, if others before them have not arrived either.
         """
 
     def close(self, code: int, reason: str) -> None:

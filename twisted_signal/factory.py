@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall
 
-from twisted_signal.admission import Admission, Refusal
+from twisted_signal.admission import Admission, Place, Refusal
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive
 from twisted_signal.limits import Limits
@@ -46,7 +47,7 @@ class ChannelFactory(WebSocketServerFactory):
         proxies: those that are believed.
         origins: of the pages that may connect.
         admission: who is connected from where.
-        refusals: how often each limit was met, by its name.
+        refused: how often each limit was met, by its name.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.admission = Admission(limits)
-        self.refusals: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self._sparingly = Sparingly()
         self._next_tick: IDelayedCall | None = None
 
@@ -117,7 +118,7 @@ class ChannelFactory(WebSocketServerFactory):
     def enter(self, channel: Channel, origin: str) -> Refusal | None:
         """Count a client; or return why it may not enter. `origin`: that header, or nothing."""
         assert channel.place is not None
-        if not self.origins.allows(origin):
+        if origin and not self.origins.allows(origin):
             return Refusal("origin", 403, f"Pages from {quoted(origin)} may not connect here")
         refusal = self.admission.enter(channel.place, self.reactor.seconds())
         channel.has_entered = refusal is None
@@ -134,6 +135,25 @@ class ChannelFactory(WebSocketServerFactory):
             self._next_tick.cancel()
             self._next_tick = None
 
+    def keep(self, place: Place, give_up: Callable[[], None]) -> bool:
+        """Let a place in a room outlive its connection, for a time; or return that it must not.
+
+        Args:
+            place: where the connection comes from.
+            give_up: called at the end of the time.
+        """
+        counted = self.admission.keep(place)
+        if counted is None:
+            self.refused["kept_places"] += 1
+            return False
+
+        def end() -> None:
+            self.admission.give_up(counted, self.reactor.seconds())
+            give_up()
+
+        self.reactor.callLater(self.limits.resume_window, end)
+        return True
+
     def watch(self, channel: Channel) -> None:
         """See that a channel which is open ends when its client is gone."""
         self.keep_alive.add(channel)
@@ -147,9 +167,9 @@ class ChannelFactory(WebSocketServerFactory):
         if seconds:
             self.keep_alive.expect(channel, seconds)
 
-    def refused(self, kind: str, address: str, sentence: str) -> None:
+    def note_refusal(self, kind: str, address: str, sentence: str) -> None:
         """Count a refusal, and log it if there was none of that kind in this second."""
-        self.refusals[kind] += 1
+        self.refused[kind] += 1
         left_out = self._sparingly.ask(kind, self.reactor.seconds())
         if left_out is not None:
             log.warning("Refused %s: %s%s", address, printable(sentence), _and_more(left_out))

@@ -112,14 +112,18 @@ def frame(first_byte: int, payload: bytes) -> bytes:
 
 
 class FragmentTrain:
-    """A text message that comes in fragments (RFC 6455, section 5.4). `size`: so far, in bytes."""
+    """A text message that comes in fragments (RFC 6455, section 5.4)."""
 
-    __slots__ = ("_decoder", "_parts", "size")
+    __slots__ = ("_decoder", "_text")
 
     def __init__(self) -> None:
         self._decoder = _utf8_decoder()
-        self._parts: list[bytes] = []
-        self.size = 0
+        self._text = bytearray()  # a list of small fragments would take twenty times their size
+
+    @property
+    def size(self) -> int:
+        """How many bytes have come so far."""
+        return len(self._text)
 
     def add(self, payload: bytes, is_last: bool) -> bool:
         """Take a fragment. Returns False, and does not take it, if the text is no UTF-8 with it."""
@@ -130,14 +134,12 @@ class FragmentTrain:
         pending, _ = self._decoder.getstate()
         if pending[:1] == b"\xed" and pending[1:] >= b"\xa0":
             return False  # a surrogate, which the decoder waits to see the end of
-        if payload:  # empty ones are allowed, and must not add up
-            self._parts.append(payload)
-            self.size += len(payload)
+        self._text += payload
         return True
 
     def message(self) -> bytes:
         """Return the whole text."""
-        return b"".join(self._parts)
+        return bytes(self._text)
 
     def as_one_fragment(self) -> bytes:
         """Return what has come so far as one masked fragment, as a client could have sent it."""

@@ -6,7 +6,7 @@ idea is that of XEP-0198). Each answered ping tells how much arrived, and frees 
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted_signal.backlog import Queue
 from twisted_signal.connection import Client
@@ -64,7 +64,8 @@ class Mailbox:
 
         Args:
             token: the next one.
-            received: how many messages the client got by the one before; None: all that it took.
+            received: how many messages the client got by the one before; None: as many as the
+                network knows of.
 
         Returns:
             The connection before, and what the client has not got, in order.
@@ -73,7 +74,9 @@ class Mailbox:
             InvalidMessage: it counts more than were sent; nothing has changed.
             ResumeExpired: not all that it missed is kept any more; likewise.
         """
-        lost = 0 if received is None else self._delivered - received
+        if received is None:
+            received = self._delivered - self.client.lost_of(self._kept)
+        lost = self._delivered - received
         if lost < 0:
             raise InvalidMessage("`received`", f"is more than the {self._delivered} that were sent")
         if lost > len(self._kept):
@@ -111,6 +114,10 @@ class Mailbox:
         self._kept_size += payload_size(message)
         while len(self._kept) > MAX_MESSAGES or self._kept_size > MAX_SIZE:
             self._forget_oldest()
+
+    def lost_of(self, messages: Sequence[ServerMessage]) -> int:
+        """See `connection.Client`."""
+        return self.client.lost_of(messages)
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""

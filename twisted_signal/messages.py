@@ -142,8 +142,7 @@ class Resume(Struct, frozen=True, gc=False, tag="resume"):
 
     Attributes:
         resume_token: of the `registered` or `resumed` that the client got last.
-        received: how many messages it got after that one. None: all that were sent before its
-            connection broke.
+        received: how many messages it got after that one. None: it does not count.
     """
 
     resume_token: str
@@ -176,6 +175,9 @@ class ClientReport(Struct, frozen=True, gc=False, tag="error"):
 
 Relay = Offer | Answer | IceCandidate
 """What one peer says to another in a call."""
+
+RELAYS = frozenset({IceCandidate, Offer, Answer})
+"""The same as a set: to look a type up in it takes a tenth of isinstance with a struct."""
 
 ClientMessage = (
     Register | Relay | Message | Resume | Leave | ListPeers | Ping | Token | ClientReport
@@ -285,14 +287,19 @@ ServerMessage = (
 """What the server can say."""
 
 
+_PAYLOADS = {
+    Offer: "sdp",
+    Answer: "sdp",
+    IceCandidate: "candidate",
+    Message: "data",
+    RelayedOffer: "sdp",
+    RelayedAnswer: "sdp",
+    RelayedIceCandidate: "candidate",
+    RelayedMessage: "data",
+}
+
+
 def payload_size(message: ClientMessage | ServerMessage) -> int:
     """Return how many bytes, as JSON, a message has of what one peer says to another."""
-    match message:
-        case Offer(sdp=raw) | Answer(sdp=raw) | RelayedOffer(sdp=raw) | RelayedAnswer(sdp=raw):
-            return len(raw)
-        case IceCandidate(candidate=raw) | RelayedIceCandidate(candidate=raw):
-            return len(raw)
-        case Message(data=raw) | RelayedMessage(data=raw):
-            return len(raw)
-        case _:
-            return 0
+    field = _PAYLOADS.get(type(message))
+    return len(getattr(message, field)) if field is not None else 0

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
@@ -105,7 +106,14 @@ class Room:
 
 
 class Registry:
-    """All rooms of the server. A room exists while it has a member."""
+    """All rooms of the server. A room exists while it has a member.
+
+    Attributes:
+        rooms: by id.
+        limits: how many may be in a room, and how long a place is kept.
+        duplicate_id: what becomes of two claims to one id.
+        refused: how many messages were refused, by the code of the error.
+    """
 
     def __init__(
         self,
@@ -120,6 +128,7 @@ class Registry:
             rng: where made-up ids and tokens come from; the operating system's by default.
         """
         self.rooms: dict[str, Room] = {}
+        self.refused: Counter[str] = Counter()
         self.limits = limits
         self.duplicate_id = duplicate_id
         self._resumable: dict[str, Member] = {}
@@ -203,6 +212,8 @@ class Registry:
     ) -> tuple[Member, Client, list[ServerMessage]]:
         """Give a place to the connection that shows its token, which works no more after that.
 
+        The place that it had before, if any, it leaves.
+
         Args:
             owner: who has the place from now on.
             received: see Mailbox.reconnect.
@@ -219,6 +230,8 @@ class Registry:
         next_token = self._new_token()
         before, missed = member.mailbox.reconnect(client, next_token, received)
         self._resumable[next_token] = self._resumable.pop(token)
+        if owner.member is not None:
+            self.leave(owner.member)
         member.owner.member, member.owner, owner.member = None, owner, member
         return member, before, missed
 

@@ -5,6 +5,7 @@ waits here, up to a limit, until the transport asks for it.
 """
 
 import logging
+import socket
 import sys
 from typing import Any
 
@@ -23,8 +24,13 @@ from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 
 log = logging.getLogger(__name__)
 
+SIOCOUTQNSD = 0x894B
+"""Linux: asks how many bytes are not sent yet (linux/sockios.h); Python has no name for it."""
+
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
+GATHERED = 64
+"""Frames that are gathered for one client at most: a small question may have a large answer."""
 STALL_SIZE = 64 * 1024
 """Bytes that may wait for a client that takes nothing of them."""
 STALL_PATIENCE = 10
@@ -42,6 +48,7 @@ class SendingProtocol(SlimProtocol):
         "_discards",  # how many bytes of a client to which nothing is said any more
         "_is_due",  # what is gathered goes out when the outbox closes
         "_out",  # gathered until the outbox closes, or a little longer
+        "_unarrived",  # what had not arrived when the connection was dropped
         "_waiting",  # until the transport can take more; None if it can
         "_waiting_size",
         "factory",
@@ -57,7 +64,7 @@ class SendingProtocol(SlimProtocol):
     def __init__(self) -> None:
         """Begin where nothing is sent yet."""
         self.state = CONNECTING
-        self._discards = 0
+        self._discards = self._unarrived = 0
         self._is_due = False
         self._out: list[bytes] | None = None
         self._waiting: list[bytes] | None = None
@@ -83,21 +90,28 @@ class SendingProtocol(SlimProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Send bytes. All that is sent comes by here, Autobahn's frames too."""
-        if self._out is None:
+        out = self._out
+        if out is None:
             self._out = [data]
         else:
-            self._out.append(data)
+            out.append(data)
+            if len(out) >= GATHERED:
+                self.flush()
+                return
         if not self._is_due:
             self._is_due = True
             self.factory.outbox.add(self)
 
     def send_later(self, data: bytes) -> None:
         """Send bytes that are in no hurry; what is sent after them goes out after them."""
-        if self._out is None:
+        out = self._out
+        if out is None:
             self._out = [data]
             self.factory.outbox.add_later(self)
         else:
-            self._out.append(data)
+            out.append(data)
+            if len(out) >= GATHERED:
+                self.flush()
 
     def flush(self) -> None:
         """See `outbox.Flushable`."""
@@ -132,7 +146,7 @@ class SendingProtocol(SlimProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
-            self.factory.refusals["max_buffer"] += 1
+            self.factory.refused["max_buffer"] += 1
             self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
 
     def _begin_waiting(self) -> None:
@@ -145,23 +159,43 @@ class SendingProtocol(SlimProtocol):
             self.factory.stalls.remove(self)
         self._out = self._waiting = None
 
+    @property
+    def unarrived(self) -> int:
+        """How many bytes of what was sent do not arrive at the client's machine.
+
+        Once the connection was dropped from here: how many did not, then. What is merely not
+        acknowledged yet is none of them: a client has 200 ms for that.
+        """
+        if self.state == CLOSED:
+            return self._unarrived
+        waiting, _ = self.backlog()
+        tcp = self._tcp()
+        if tcp is None or not (waiting or _is_stuck(tcp)):
+            return 0
+        return waiting + _unacknowledged(tcp.fileno())
+
     def backlog(self) -> tuple[int, object]:
         """See `stalls.Waiting`."""
+        tcp = self._tcp()
+        if tcp is None:
+            return self._waiting_size, None
+        below = len(tcp.dataBuffer) - tcp.offset
+        below += tcp._tempDataLen  # noqa: SLF001 - there is no public sum of both
+        size = self._waiting_size if self._direct else self._waiting_size + below
+        return size, (below, _unacknowledged(tcp.fileno()))
+
+    def _tcp(self) -> Any:
+        """Return the transport that has the socket, under TLS and the like; None if none has."""
         transport = self.transport
         while isinstance(transport, ProtocolWrapper):
             transport = transport.transport
-        if not isinstance(transport, FileDescriptor):
-            return self._waiting_size, None
-        below = len(transport.dataBuffer) - transport.offset
-        below += transport._tempDataLen  # noqa: SLF001 - there is no public sum of both
-        size = self._waiting_size if self._direct else self._waiting_size + below
-        return size, (below, _unacknowledged(transport.fileno()))
+        return transport if isinstance(transport, FileDescriptor) else None
 
     def stalled(self) -> None:
         """See `stalls.Waiting`."""
         if self.state == CLOSED:
             return  # it is dropped for another reason
-        self.factory.refusals["stall"] += 1
+        self.factory.refused["stall"] += 1
         self._drop(f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
 
     def pauseProducing(self) -> None:
@@ -247,8 +281,20 @@ class SendingProtocol(SlimProtocol):
     def _drop_quietly(self, reason: str) -> None:
         self.wasNotCleanReason = reason
         self.droppedByMe = True
+        self._unarrived = self.unarrived
         self.state = CLOSED
+        self._forget_output()  # it may be much, and the reactor tells of the end later
         self.transport.abortConnection()
+
+
+def _is_stuck(tcp: Any) -> bool:
+    """Tell whether the kernel has sent something in vain, or cannot send it as nobody reads."""
+    try:
+        info = tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
+    except (AttributeError, OSError):  # not on Linux, or a local socket
+        return False
+    retransmits = info[2]  # struct tcp_info, tcp(7)
+    return bool(retransmits or _queued(tcp.fileno(), SIOCOUTQNSD))
 
 
 def _unacknowledged(descriptor: int) -> int:
@@ -257,9 +303,13 @@ def _unacknowledged(descriptor: int) -> int:
     A slow reader is seen by it. That the socket takes more is no sign: with its buffers as large as
     they grow, that may be a megabyte later.
     """
+    return _queued(descriptor, TIOCOUTQ)
+
+
+def _queued(descriptor: int, request: int) -> int:
     if ioctl is None:  # pragma: no cover - Windows
         return 0
     try:
-        return int.from_bytes(ioctl(descriptor, TIOCOUTQ, bytes(4)), sys.byteorder)
+        return int.from_bytes(ioctl(descriptor, request, bytes(4)), sys.byteorder)
     except (OSError, ValueError):  # it is closed
         return 0

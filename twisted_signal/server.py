@@ -1,5 +1,6 @@
 """The server: makes a protocol for each connection, and holds what they all share."""
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
 from twisted_signal.websocket import GOING_AWAY, SignalProtocol
+
+log = logging.getLogger(__name__)
 
 SPREAD_MS = 5000
 """Milliseconds over which clients are asked to come back when the server goes down."""
@@ -65,6 +68,8 @@ class SignalFactory(ChannelFactory):
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()
         self._all_gone: Deferred[None] | None = None
+        self._has_warned = False
+        self.refused = self.registry.refused
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(
@@ -75,6 +80,18 @@ class SignalFactory(ChannelFactory):
             openHandshakeTimeout=0,  # see the module's docstring for these
             closeHandshakeTimeout=0,
         )
+
+    def warn_if_open(self) -> None:
+        """Tell the operator, once, that anybody may enter, where that is so."""
+        if self.verifier is None and not self._has_warned:
+            self._has_warned = True
+            pages = "" if self.origins else ", and so may any web page that they look at"
+            log.warning(
+                "Anybody who reaches this server may enter its rooms%s: --auth-secret-file asks for"
+                " tokens%s",
+                pages,
+                "" if self.origins else ", --allowed-origin keeps pages out",
+            )
 
     def text_frame(self, payload: bytes) -> bytes:
         """Return the frame for a text that is said to many: it is made once."""

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
-from twisted_signal.addresses import urls
+from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.server import SignalFactory
@@ -122,8 +122,11 @@ class ListenerService(Service):
             self._patience.teach(port)
             if self._poller is not None:
                 self._poller.adopt(port)
-        for url in urls(port.getHost(), self._listener.secure):
+        address = port.getHost()
+        for url in urls(address, self._listener.secure):
             log.info("Listening on %s", url)
+        if not is_local(address):
+            self._factory.warn_if_open()
 
 
 class SignalHandler(Service):

@@ -12,16 +12,14 @@ from twisted_signal.backlog import Queue
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
-    Answer,
+    RELAYS,
     Arrival,
     ClientMessage,
     ClientReport,
     Error,
-    IceCandidate,
     Leave,
     ListPeers,
     Message,
-    Offer,
     PeerDescription,
     PeerJoined,
     PeerLeft,
@@ -113,6 +111,12 @@ class Session:
         return self._claim is not None
 
     @property
+    def is_away(self) -> bool:
+        """Whether its place is kept without a connection."""
+        mailbox = self.member.mailbox if self.member is not None else None
+        return mailbox is not None and not mailbox.is_connected
+
+    @property
     def company(self) -> int:
         """How many others are in its room."""
         return len(self.member.room.members) - 1 if self.member is not None else 0
@@ -127,9 +131,10 @@ class Session:
             SignalError: it is refused, and nothing has changed; give the error to `refuse`.
         """
         member = self.member
+        if type(message) in RELAYS and member is not None:  # by far the most
+            relay(message, member)  # type: ignore[arg-type] # a set of types narrows nothing
+            return
         match message:
-            case IceCandidate() | Offer() | Answer() if member is not None:  # the frequent ones
-                relay(message, member)
             case Register():
                 self._register(self._admitted(message, now_ns))
             case Resume():
@@ -152,6 +157,7 @@ class Session:
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
+        self._registry.refused[error.code] += 1
         log.warning("Refused a message from %s: %s: %s", self.label, error.code, error)
         self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
@@ -168,11 +174,8 @@ class Session:
             self.end()
             return False
         self._claim = None
-        if member.mailbox.is_connected:
-            member.mailbox.disconnect()
-            log.info(
-                "Connection lost: %s, room %s keeps its place", member.label, member.room.label
-            )
+        member.mailbox.disconnect()
+        log.info("Connection lost: %s, room %s keeps its place", member.label, member.room.label)
         return True
 
     def _tell(self, message: ServerMessage) -> None:
@@ -278,7 +281,8 @@ class Session:
         self._client.deliver(registered)
 
     def _resume(self, message: Resume, now_ns: int) -> None:
-        if self.member is not None:
+        arrival = self.member
+        if arrival is not None and arrival.handed_over is None:
             raise InvalidMessage("`resume`", "is for a new connection, before anything else")
         member, before, missed = self._registry.resume(
             self, self._client, message.resume_token, message.received
@@ -298,6 +302,8 @@ class Session:
         self._client.admit(member.expires_at)
         for each in missed:
             member.client.deliver(each)
+        if arrival is not None:
+            tell_room(arrival.room, PeerLeft(arrival.client_id), arrival)
         self._expires_at = member.expires_at
         if self._token is not None:
             self._renew(self._token, now_ns)

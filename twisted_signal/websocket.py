@@ -6,7 +6,7 @@ for all connections will do (`keepalive`).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autobahn.util import encode_truncate
@@ -32,7 +32,7 @@ from twisted_signal.messages import (
     ServerMessage,
 )
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import Session
+from twisted_signal.session import REPLACED, Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
+SLACK = 48
+"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
@@ -153,7 +155,7 @@ class SignalProtocol(Channel):
         if factory.frames_bind:
             self._flooded()
             return
-        factory.refusals["message_rate"] += 1
+        factory.refused["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
             self.end_with(TOO_MANY, "You go on sending more than you may")
@@ -234,6 +236,7 @@ class SignalProtocol(Channel):
             self.factory.expect(self, self.factory.limits.probe_timeout)
         else:
             seconds = self.factory.limits.register_timeout
+            self.factory.refused["register_timeout"] += 1
             self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
 
     def deliver(self, message: ServerMessage) -> None:
@@ -250,9 +253,24 @@ class SignalProtocol(Channel):
         else:
             self.sendData(frame(TEXT, payload))
 
+    def lost_of(self, messages: Sequence[ServerMessage]) -> int:
+        """See `connection.Client`."""
+        # What TLS adds to each record is not taken off: rather a message twice than one lost.
+        left = self.unarrived - SLACK
+        lost = 0
+        for message in reversed(messages):
+            if left <= 0:
+                return lost
+            left -= len(frame(TEXT, self._conversation.encode(message) or b""))
+            lost += 1
+        return lost + (left > 0)
+
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
-        if self.state == OPEN:
+        if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
+            # Nothing arrives there; what is under way must not, later, for it is sent anew.
+            self._drop("its place is taken, and it does not read")
+        elif self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
         elif self.state == CONNECTING:
@@ -296,11 +314,12 @@ class SignalProtocol(Channel):
 
     def _lose(self, session: Session) -> None:
         """The connection is no more of use: keep the place for a while, or give it up."""
-        if session.lose():
-            window = self.factory.limits.resume_window
-            self.factory.reactor.callLater(window, session.end)
-        else:
-            self._answer_inquiry(alive=False)
+        if session.is_away:
+            return  # that is known already
+        if session.lose() and self.factory.keep(self.place, session.end):
+            return
+        session.end()
+        self._answer_inquiry(alive=False)
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
@@ -316,7 +335,7 @@ class SignalProtocol(Channel):
         if isinstance(error, SignalError):
             session.refuse(error)
             if error.close_code is not None:
-                self.close(error.close_code, str(error))
+                self.close(error.close_code, error.code)
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         log.error("A message from %s could not be handled", session.label, exc_info=error)

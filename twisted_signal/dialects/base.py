@@ -55,10 +55,6 @@ class Dialect(Protocol):
         """
 
 
-MAX_NESTING = 32
-"""How deep the arrays and objects of a message may be nested in each other."""
-
-
 class Head(Struct):
     """What can be told of any JSON object that might be a message: fields as raw JSON, or empty."""
 
@@ -75,8 +71,6 @@ _MISSING = re.compile(r"Object missing required field `(?P<field>\w+)`")
 # what it says of a message that ends too early.
 _TRUNCATED = "Input data was truncated"
 _HALF_PAIR = r"it ends too early, or a string in it has half of a surrogate pair, such as \ud800"
-# A string without an end reaches to the end of the data: else each quote in it would be tried.
-_BRACKET_OR_STRING = re.compile(rb'[\[{]|[\]}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NAME_FIELDS = ("client_id", "room_id", "client_type")
 
 
@@ -99,25 +93,6 @@ def decode_json(decoder: msgspec.json.Decoder[T], data: bytes, known_types: tupl
     except msgspec.ValidationError as error:
         complaint = str(error)
     raise _refusal(complaint, read_head(data), known_types)
-
-
-def check_nesting(data: bytes) -> None:
-    """See that a receiver's decoder, which may be recursive, can take what is relayed to it.
-
-    Raises:
-        InvalidJson: it is nested too deeply.
-    """
-    if data.count(b"{") + data.count(b"[") <= MAX_NESTING:
-        return
-    depth = 0
-    for token in _BRACKET_OR_STRING.finditer(data):
-        first = data[token.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > MAX_NESTING:
-                raise InvalidJson(f"it is nested more than {MAX_NESTING} deep")
-        elif first in b"]}":
-            depth -= 1
 
 
 def read_head(data: bytes) -> Head:
