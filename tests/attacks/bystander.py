@@ -1,10 +1,13 @@
 """Calls that go on while a server is attacked, in a process of their own.
 
-`python bystander.py URL ROOM [CA]`, where the rooms' names begin with ROOM.
+`python bystander.py PID URL ROOM [CA]`: PID is the server's, the rooms' names begin with ROOM.
 
 In each of two rooms a caller sends offers and candidates at a steady rate, whether or not the
 answers come, and the callee answers each. A server that stands still for a while is so seen in all
 that is sent meanwhile. The rate is one that any client may keep up for ever.
+
+While others have the processor for which the server or this process waits, nobody can say how fast
+the server is: such time does not count, as far as the kernel tells it (`/proc/PID/schedstat`).
 
 Prints `ready` when the calls go on, and on SIGTERM one line of JSON, see `arena.Report`.
 """
@@ -15,7 +18,9 @@ import signal
 import ssl
 import sys
 import time
+from contextlib import suppress
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -31,14 +36,31 @@ LAST_WAIT = 5.0
 """Seconds in which what was sent last must be answered."""
 
 
-class Call:
-    """One call. `times`: of all round trips so far, in seconds. `sent`: how many were begun."""
+def waited_for_processor(processes: list[str]) -> float:
+    """Return how long processes could have run and did not, in seconds, since they began."""
+    waited = 0
+    for process in processes:
+        with suppress(OSError):  # the server is gone, or the kernel does not count it
+            waited += int(Path(f"/proc/{process}/schedstat").read_text().split()[1])
+    return waited / 1e9
 
-    def __init__(self, room: str) -> None:
+
+class Call:
+    """One call.
+
+    Attributes:
+        sent: how many round trips were begun.
+        times: of all that have ended, in seconds.
+        gross: the same with the time for which the processor was others'.
+    """
+
+    def __init__(self, room: str, server: str) -> None:
         self.room = room
+        self._processes = [server, "self"]
+        self.gross: list[float] = []
         self.sent = 0
         self.times: list[float] = []
-        self._began: list[float] = []
+        self._began: list[tuple[float, float]] = []
 
     async def begin(self, url: str, tls: ssl.SSLContext | None) -> None:
         self._caller = await self._join(url, tls, "caller")
@@ -55,7 +77,7 @@ class Call:
     async def call(self) -> None:
         while True:
             kind, value = _message("offer", self.sent)
-            self._began.append(time.monotonic())
+            self._began.append((time.monotonic(), waited_for_processor(self._processes)))
             self.sent += 1
             await self._caller.send(json.dumps({"target_id": "callee", "type": kind, **value}))
             await asyncio.sleep(INTERVAL)
@@ -77,7 +99,10 @@ class Call:
             message = json.loads(text)
             kind, value = _message("answer", len(self.times))
             assert message == {"type": kind, "sender_id": "callee", **value}, message
-            self.times.append(now - self._began[len(self.times)])
+            began, waited_then = self._began[len(self.times)]
+            waited = waited_for_processor(self._processes) - waited_then
+            self.gross.append(now - began)
+            self.times.append(max(0.0, now - began - waited))
         raise AssertionError(f"the caller's connection ended: {self._caller.close_code}")
 
 
@@ -87,8 +112,8 @@ def _message(kind: str, number: int) -> tuple[str, dict[str, Any]]:
     return "ice_candidate", {"candidate": {"candidate": CANDIDATE, "sdpMid": str(number)}}
 
 
-async def main(url: str, room: str, tls: ssl.SSLContext | None) -> None:
-    calls = [Call(f"{room} {number}") for number in range(PAIRS)]
+async def main(server: str, url: str, room: str, tls: ssl.SSLContext | None) -> None:
+    calls = [Call(f"{room} {number}", server) for number in range(PAIRS)]
     for call in calls:
         await call.begin(url, tls)
     stopped = asyncio.Event()
@@ -124,10 +149,11 @@ def _report(calls: list[Call], tasks: list[asyncio.Task[None]]) -> dict[str, Any
         "p50": times[len(times) // 2],
         "p99": times[ceil(0.99 * len(times)) - 1],
         "worst": times[-1],
+        "gross": max(each for call in calls for each in call.gross),
     }
 
 
 if __name__ == "__main__":
-    ca = sys.argv[3] if len(sys.argv) > 3 else None
-    secure = ssl.create_default_context(cafile=ca) if ca else None
-    asyncio.run(main(sys.argv[1], sys.argv[2], secure))
+    server, url, room, *ca = sys.argv[1:]
+    secure = ssl.create_default_context(cafile=ca[0]) if ca else None
+    asyncio.run(main(server, url, room, secure))

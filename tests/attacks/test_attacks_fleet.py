@@ -130,11 +130,16 @@ def test_2000_clients_from_one_address_are_told_when_to_come_again(tmp_path: Pat
     bystanders = 4
     with arena(tmp_path) as place, place.attack():
         raise_limit(STORM)
-        wires = [place.wire() for _ in range(STORM)]
+        answers = Counter[bytes]()
+        wires = []
+        for _ in range(STORM):
+            try:
+                wires.append(place.wire())
+            except ConnectionResetError:
+                answers[b""] += 1
         for wire in wires:
             wire.send(REQUEST)
 
-        answers = Counter[bytes]()
         for wire in wires:
             answer = wire.first()
             answers[answer[:12]] += 1
