@@ -28,3 +28,11 @@ def test_names_in_a_sentence_cannot_break_it() -> None:
     error = errors.IdTaken("a\x1b[31m", "room\nx")
 
     assert str(error).isprintable()
+
+
+def test_of_many_names_a_few_are_told() -> None:
+    few = errors.TargetUnclear("lab", [f"pc{number}" for number in range(8)])
+    many = errors.TargetUnclear("lab", [f"pc{number}" for number in range(60)])
+
+    assert "pc0, pc1, pc2, pc3, pc4, pc5, pc6, pc7." in str(few)
+    assert "pc0, pc1, pc2, pc3, pc4, pc5, pc6, pc7, …." in str(many)

@@ -29,6 +29,7 @@ from twisted_signal.messages import (
     Resumed,
 )
 from twisted_signal.registry import DuplicateId, Registry
+from twisted_signal.session import REPORT_LENGTH
 
 
 @pytest.fixture
@@ -732,6 +733,17 @@ def test_what_a_client_reports_is_logged(
     flat(registry).say(ClientReport("no\nSDP"))
 
     assert caplog.messages == [r'Reported by phone: "no\nSDP"']
+
+
+def test_of_a_long_report_the_beginning_is_logged_and_no_more_is_looked_at(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    flat(registry).say(ClientReport("x" * (REPORT_LENGTH - 8) + " token=" + "s" * 100 + " v=0"))
+    flat(registry, "phone2").say(ClientReport("eyJhbGciOi" * REPORT_LENGTH))
+
+    first, second = caplog.messages
+    assert first == f'Reported by phone: "{"x" * 160}…"'
+    assert second == 'Reported by phone2: "…"'
 
 
 def test_names_cannot_forge_a_line_of_the_log(

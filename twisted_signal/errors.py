@@ -24,8 +24,8 @@ from typing import ClassVar
 
 from twisted_signal.text import quoted
 
-ALLOWED_SHOWN = 8
-"""How many of the things that a token allows are told to who wants another."""
+SHOWN = 8
+"""How many names of a list are told to who could mean any of them."""
 
 
 class SignalError(Exception):
@@ -186,7 +186,7 @@ class TargetUnclear(SignalError):
     def __init__(self, room_id: str, candidates: Iterable[str]) -> None:
         super().__init__(
             f"Several peers in room {quoted(room_id)} could be meant:"
-            f" {', '.join(quoted(candidate) for candidate in candidates)}."
+            f" {', '.join(_shown(candidates))}."
             " Use a room of your own (?room=…), or let the peer write first.",
         )
 
@@ -223,9 +223,14 @@ class Forbidden(SignalError):
             allowed: what the token allows there.
             wanted: what the client wants.
         """
-        shown = [quoted(each) for each in islice(allowed, ALLOWED_SHOWN + 1)]
-        shown[ALLOWED_SHOWN:] = ["…"] * (len(shown) > ALLOWED_SHOWN)
         super().__init__(
-            f"This token is for {name} {' or '.join(shown)}, not {quoted(wanted)}."
+            f"This token is for {name} {' or '.join(_shown(allowed))}, not {quoted(wanted)}."
             " Use that, or get a token for what you want."
         )
+
+
+def _shown(names: Iterable[str]) -> list[str]:
+    """Return the first of some names, and whether there are more."""
+    shown = [quoted(name) for name in islice(names, SHOWN + 1)]
+    shown[SHOWN:] = ["…"] * (len(shown) > SHOWN)
+    return shown

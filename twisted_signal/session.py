@@ -40,6 +40,8 @@ from twisted_signal.text import quoted, without_sdp, without_tokens
 
 log = logging.getLogger(__name__)
 
+REPORT_LENGTH = 1000
+"""Characters that are looked at of what a client reports; fewer go into the log."""
 REPLACED = 4409
 """The close code for a connection whose place another one has taken."""
 
@@ -144,7 +146,7 @@ class Session:
             case Token():
                 self._renew(message.token, now_ns)
             case ClientReport():
-                said = quoted(without_tokens(without_sdp(message.message)))
+                said = quoted(without_tokens(without_sdp(message.message[:REPORT_LENGTH])))
                 log.warning("Reported by %s: %s", self.label, said)
             case _ if member is None:
                 self._hold(message)
