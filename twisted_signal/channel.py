@@ -37,6 +37,8 @@ POLICY_VIOLATION = 1008
 _FAULTS = {1007: "invalid_utf8", 1009: "message_size"}
 
 
+UNKNOWN = 2**62
+"""In the place of how many bytes a frame has: it is not looked at yet."""
 TOLD = -1
 """In the place of how many messages are left: none, and the client knows."""
 
@@ -109,6 +111,14 @@ class Channel(OpeningProtocol):
             self._hand_over(data if cut is None else bytes(cut) + data)
         elif self._discards:
             self._discard(len(data))
+
+    def go_on(self) -> None:
+        """Others had their turn: handle the next frames of what came in."""
+        cut, self._cut = self._cut, None
+        if self.state != CLOSED or self._discards:
+            self.transport.resumeProducing()
+        if cut is not None:
+            self.dataReceived(bytes(cut))
 
     def end_with(self, code: int, reason: str) -> None:
         """Close with a Close frame after which nothing that the client sends is looked at.
@@ -184,7 +194,12 @@ class Channel(OpeningProtocol):
             self._cut = None
         at, size = 0, len(data)
         max_size = self.factory.maxFramePayloadSize
+        left_in_slice = self.factory.slice
         while at < size:
+            if not left_in_slice and self.state == OPEN:
+                self._postpone(data[at:])
+                return
+            left_in_slice -= 1
             first, payload, end = read_frame(data, at, max_size)
             if self.state != OPEN or first == ODD:
                 self._hand_over(data[at:])
@@ -205,6 +220,13 @@ class Channel(OpeningProtocol):
                 self._hand_over(data[at:])
                 return
             at = end
+
+    def _postpone(self, data: bytes) -> None:
+        """Let others have their turn before the rest is handled, and more is read."""
+        self._cut = bytearray(data)
+        self._missing = UNKNOWN
+        self.transport.pauseProducing()
+        self.factory.postpone(self)
 
     def _take(self, first: int, payload: bytes) -> bool:
         """Do what a frame asks for; or return False, if it has no place here."""

@@ -1,7 +1,7 @@
 """What all connections share: limits, timers, and who may come in."""
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from math import ceil
 from typing import Any
@@ -28,6 +28,12 @@ ANY_ORIGIN = AllowedOrigins()
 
 UNLIMITED = 2**62
 """More than anybody sends."""
+SLICE = 32
+"""Frames of one client that are handled before others have their turn."""
+SLICE_OF_MANY = 2
+"""The same, where others wait for theirs."""
+TOGETHER = 4
+"""Channels that have much to handle, and go on before others are read."""
 MANY = 1000
 """Addresses that are looked at each second, whether they may be forgotten."""
 
@@ -47,6 +53,7 @@ class ChannelFactory(WebSocketServerFactory):
         proxies: those that are believed.
         origins: of the pages that may connect.
         admission: who is connected from where.
+        slice: how many frames of one client are handled before others have their turn.
         refused: how often each limit was met, by its name.
     """
 
@@ -92,6 +99,9 @@ class ChannelFactory(WebSocketServerFactory):
         self.origins = origins
         self.admission = Admission(limits)
         self.refused: Counter[str] = Counter()
+        self.slice = SLICE
+        self._postponed: deque[Channel] = deque()
+        self._goes_on = False  # it is set when they do
         self._sparingly = Sparingly()
         self._next_tick: IDelayedCall | None = None
 
@@ -167,6 +177,14 @@ class ChannelFactory(WebSocketServerFactory):
         if seconds:
             self.keep_alive.expect(channel, seconds)
 
+    def postpone(self, channel: Channel) -> None:
+        """Let a channel go on when others had their turn."""
+        self._postponed.append(channel)
+        self.slice = SLICE_OF_MANY
+        if not self._goes_on:
+            self._goes_on = True
+            self.reactor.callLater(0, self._go_on)
+
     def note_refusal(self, kind: str, address: str, sentence: str) -> None:
         """Count a refusal, and log it if there was none of that kind in this second."""
         self.refused[kind] += 1
@@ -181,6 +199,22 @@ class ChannelFactory(WebSocketServerFactory):
             return 1000
         left: float = self._next_tick.getTime() - self.reactor.seconds()
         return max(1, ceil(1000 * left))
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        count = min(len(self._postponed), TOGETHER)
+        with self.outbox:
+            for channel in [self._postponed.popleft() for _ in range(count)]:
+                self.slice = SLICE
+                try:
+                    channel.go_on()
+                except Exception:
+                    log.exception("A connection failed")
+                    channel.transport.abortConnection()
+        self.slice = SLICE_OF_MANY if self._postponed else SLICE
+        if self._postponed and not self._goes_on:
+            self._goes_on = True
+            self.reactor.callLater(0, self._go_on)
 
     def _tick(self) -> None:
         self._next_tick = self.reactor.callLater(1, self._tick)
