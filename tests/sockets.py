@@ -10,11 +10,11 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import Clock
-from twisted.internet.tcp import Server
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from twisted_signal.outbox import Outbox
 from twisted_signal.poller import Poller
+from twisted_signal.tcp import Connection
 
 PATIENCE = 10.0
 """Seconds to wait for what must come; only a failing test waits that long."""
@@ -60,7 +60,7 @@ class Wires:
         send_buffer: int | None = None,
         receive_buffer: int | None = None,
         tls: Path | None = None,
-    ) -> tuple[Server, socket.socket]:
+    ) -> tuple[Connection, socket.socket]:
         """Return a connection with a protocol at the server's end, and the client's end.
 
         Args:
@@ -77,7 +77,7 @@ class Wires:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         port: Any = None  # for its log lines only
         wrapped = protocol if tls is None else self._over_tls(protocol, str(tls))
-        transport = Server(ours, wrapped, ours.getpeername(), port, 1, self.poller)
+        transport = Connection(ours, wrapped, ours.getpeername(), port, 1, self.poller)
         wrapped.makeConnection(transport)
         if tls is None:
             return transport, theirs

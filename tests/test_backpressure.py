@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -298,3 +299,30 @@ def test_who_resumes_gets_what_its_old_connection_did_not_deliver(start: Start) 
         assert len(anew) > 10, "the old connection took nearly all of it"
         # What is not acknowledged may have arrived; rather a message comes twice than never.
         assert anew[0] <= len(arrived)
+
+
+def test_who_resumes_after_a_reset_gets_what_the_kernel_had_not_delivered(start: Start) -> None:
+    count = 100
+    with (
+        start() as place,
+        place.registered("sender", "here") as sender,
+        place.silent("phone", "here", resume=True) as phone,
+        connect(place.server.url, ssl=place.tls, max_size=None, close_timeout=1) as again,
+    ):
+        hear(sender)
+        for number in range(count):
+            say(sender, type="message", target_id="phone", data=[number, "x" * 4000])
+        is_done_with(sender)
+        phone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        phone.socket.close()
+        place.server.wait_for("Connection lost: phone")
+        say(sender, type="message", target_id="phone", data=[count, ""])
+
+        say(again, type="resume", resume_token=phone.resume_token)
+        assert hear(again)["type"] == "resumed"
+        anew = [hear(again)["data"][0]]
+        while anew[-1] != count:
+            anew.append(hear(again)["data"][0])
+
+        assert anew == list(range(anew[0], count + 1))
+        assert anew[0] <= 2 * 2 * SMALL // 4000, "more than a client's buffer can have taken"

@@ -1003,6 +1003,27 @@ def test_who_lost_more_than_is_kept_registers_afresh(
     assert resumed(memory, token)[0]["code"] == "resume_expired"
 
 
+def test_what_comes_between_a_drop_and_its_end_waits(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    phone.transport.abortConnection = lambda: None  # type: ignore[method-assign] # it takes a turn
+    phone.protocol.vanish()
+    pc.say(type="message", target_id="phone", data="late")
+    phone.transport.end()
+
+    assert [message.get("data") for message in resumed(memory, token)] == [None, "late"]
+
+
+def test_what_was_gathered_when_a_connection_ended_is_sent_anew(memory: Memory) -> None:
+    pc = memory.registered("pc")
+    phone, token = resumable(memory)
+    with memory.factory.outbox:
+        pc.say(type="message", target_id="phone", data="late")
+        phone.transport.end()
+
+    assert [message.get("data") for message in resumed(memory, token)] == [None, "late"]
+
+
 def test_what_an_answered_ping_covers_need_not_be_kept() -> None:
     memory = Memory(ping_interval=1)
     pc = memory.registered("pc")

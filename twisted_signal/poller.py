@@ -11,15 +11,15 @@ import select
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableDescriptor, IReactorFDSet, IReadDescriptor
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.tcp import Server
+from twisted.internet.tcp import Port, Server
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_signal.outbox import Outbox
+from twisted_signal.tcp import Connection
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,12 @@ class Poller:
         self._new_writers: dict[Any, None] | None = None
         reactor.addReader(self)
 
-    def adopt(self, port: FileDescriptor) -> None:
+    def adopt(self, port: Port) -> None:
         """Serve a listening port from here, and with it all the connections that it accepts."""
         port.stopReading()
         port.reactor = self
+        if port.transport is Server:  # and no local socket
+            port.transport = Connection
         port.startReading()
 
     def close(self) -> None:
@@ -107,12 +109,12 @@ class Poller:
         # All is read before any of it is handled: what the processor has in its caches for the one
         # is not what it needs for the other.
         with self._outbox:
-            came: list[tuple[Server, bytes]] = []
+            came: list[tuple[Connection, bytes]] = []
             for number, event in events:
                 descriptor = self._descriptors.get(number)
                 if descriptor is None:
                     continue  # an earlier event's handler closed it
-                if event != _READ or type(descriptor) is not Server:
+                if event != _READ or type(descriptor) is not Connection:
                     self._serve(descriptor, event)
                     continue
                 try:
@@ -126,13 +128,13 @@ class Poller:
                     came.append((descriptor, data))
                 else:
                     self._disconnect(descriptor, CONNECTION_DONE, is_read=True)
-            for server, data in came:
-                if server.disconnecting or not server.connected:
+            for connection, data in came:
+                if connection.disconnecting or not connection.connected:
                     continue  # it was ended while an earlier one was handled
                 try:
-                    server.protocol.dataReceived(data)
+                    connection.protocol.dataReceived(data)
                 except Exception as error:
-                    self._fail(server, error)
+                    self._fail(connection, error)
 
     def _fail(self, descriptor: Any, error: Exception) -> None:
         log.error("A connection failed", exc_info=error)

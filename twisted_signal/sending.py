@@ -5,15 +5,7 @@ waits here, up to a limit, until the transport asks for it.
 """
 
 import logging
-import socket
-import sys
 from typing import Any
-
-try:
-    from fcntl import ioctl
-    from termios import TIOCOUTQ
-except ImportError:  # pragma: no cover - Windows
-    ioctl = None  # type: ignore[assignment] # as it says
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import INegotiated, ITCPTransport
@@ -21,11 +13,9 @@ from twisted.protocols.policies import ProtocolWrapper
 
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
+from twisted_signal.tcp import is_stuck, unacknowledged
 
 log = logging.getLogger(__name__)
-
-SIOCOUTQNSD = 0x894B
-"""Linux: asks how many bytes are not sent yet (linux/sockios.h); Python has no name for it."""
 
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
@@ -134,7 +124,9 @@ class SendingProtocol(SlimProtocol):
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:
-            return  # the connection is lost, which the reactor will say
+            self._begin_waiting()  # the connection is lost, which the reactor will say
+            self._wait(data)
+            return
         if sent < len(data):
             self._begin_waiting()
             self._wait(data[sent:])
@@ -155,6 +147,7 @@ class SendingProtocol(SlimProtocol):
 
     def _forget_output(self) -> None:
         """The connection is gone, and what was to be sent with it."""
+        self._unarrived = self.unarrived
         if self._waiting is not None:
             self.factory.stalls.remove(self)
         self._out = self._waiting = None
@@ -163,26 +156,28 @@ class SendingProtocol(SlimProtocol):
     def unarrived(self) -> int:
         """How many bytes of what was sent do not arrive at the client's machine.
 
-        Once the connection was dropped from here: how many did not, then. What is merely not
+        Once the connection has ended: how many did not, then. Before, what is merely not
         acknowledged yet is none of them: a client has 200 ms for that.
         """
         if self.state == CLOSED:
             return self._unarrived
-        waiting, _ = self.backlog()
+        gathered = sum(map(len, self._out or ()))
+        waiting = sum(map(len, self._waiting or ()))
         tcp = self._tcp()
-        if tcp is None or not (waiting or _is_stuck(tcp)):
-            return 0
-        return waiting + _unacknowledged(tcp.fileno())
+        if tcp is not None:
+            waiting += _unsent(tcp)
+            if waiting or is_stuck(tcp):
+                waiting += unacknowledged(tcp)
+        return gathered + waiting
 
     def backlog(self) -> tuple[int, object]:
         """See `stalls.Waiting`."""
         tcp = self._tcp()
         if tcp is None:
             return self._waiting_size, None
-        below = len(tcp.dataBuffer) - tcp.offset
-        below += tcp._tempDataLen  # noqa: SLF001 - there is no public sum of both
+        below = _unsent(tcp)
         size = self._waiting_size if self._direct else self._waiting_size + below
-        return size, (below, _unacknowledged(tcp.fileno()))
+        return size, (below, unacknowledged(tcp))
 
     def _tcp(self) -> Any:
         """Return the transport that has the socket, under TLS and the like; None if none has."""
@@ -281,35 +276,13 @@ class SendingProtocol(SlimProtocol):
     def _drop_quietly(self, reason: str) -> None:
         self.wasNotCleanReason = reason
         self.droppedByMe = True
-        self._unarrived = self.unarrived
-        self.state = CLOSED
         self._forget_output()  # it may be much, and the reactor tells of the end later
+        self.state = CLOSED
         self.transport.abortConnection()
 
 
-def _is_stuck(tcp: Any) -> bool:
-    """Tell whether the kernel has sent something in vain, or cannot send it as nobody reads."""
-    try:
-        info = tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
-    except (AttributeError, OSError):  # not on Linux, or a local socket
-        return False
-    retransmits = info[2]  # struct tcp_info, tcp(7)
-    return bool(retransmits or _queued(tcp.fileno(), SIOCOUTQNSD))
-
-
-def _unacknowledged(descriptor: int) -> int:
-    """Return how many bytes the kernel has for the other end, which has not acknowledged them.
-
-    A slow reader is seen by it. That the socket takes more is no sign: with its buffers as large as
-    they grow, that may be a megabyte later.
-    """
-    return _queued(descriptor, TIOCOUTQ)
-
-
-def _queued(descriptor: int, request: int) -> int:
-    if ioctl is None:  # pragma: no cover - Windows
-        return 0
-    try:
-        return int.from_bytes(ioctl(descriptor, request, bytes(4)), sys.byteorder)
-    except (OSError, ValueError):  # it is closed
-        return 0
+def _unsent(tcp: Any) -> int:
+    """Return how many bytes a transport has that the socket has not taken."""
+    below: int = len(tcp.dataBuffer) - tcp.offset
+    below += tcp._tempDataLen  # noqa: SLF001 - there is no public sum of both
+    return below

@@ -113,6 +113,11 @@ class Session:
         return self._claim is not None
 
     @property
+    def is_resumable(self) -> bool:
+        """Whether its place may be kept without a connection."""
+        return self.member is not None and self.member.mailbox is not None
+
+    @property
     def is_away(self) -> bool:
         """Whether its place is kept without a connection."""
         mailbox = self.member.mailbox if self.member is not None else None

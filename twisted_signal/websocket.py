@@ -215,6 +215,13 @@ class SignalProtocol(Channel):
         self._session = None  # they know each other: else they wait for the garbage collector
         self.factory.disconnected(self)
 
+    def _drop_quietly(self, reason: str) -> None:
+        super()._drop_quietly(reason)
+        session = self._session
+        if session is not None and session.is_resumable:
+            # At once: what is for the client from now on must wait for it.
+            self._lose(session)
+
     def probe(self) -> None:
         """Ping the client. See `keepalive.Watched`."""
         member = self._session.member if self._session is not None else None
