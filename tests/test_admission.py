@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twisted_signal.admission import (
+    ARRIVALS,
     BURST,
     PLACE_FREE_IN,
     RESERVE,
@@ -169,6 +170,21 @@ def test_an_address_may_connect_at_the_rate_after_a_burst() -> None:
 
     assert [enter(where, now=1) for _ in range(51)] == [""] * 50 + ["connect_rate_per_address"]
     assert enter(where, THERE, now=1) == ""
+
+
+def test_twice_as_many_may_come_that_never_enter() -> None:
+    where = admission(connect_rate_per_address=50)
+
+    def come(now: float, count: int) -> list[bool]:
+        came = [where.arrive(HERE, now) for _ in range(count)]
+        return [isinstance(place, Place) for place in came]
+
+    assert come(0, ARRIVALS * BURST + 1) == [True] * ARRIVALS * BURST + [False]
+    assert come(1, 101) == [True] * 100 + [False]
+    refusal = where.arrive(HERE, 1)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.kind, refusal.retry_after) == ("connect_rate_per_address", 1)
+    assert where.connections == ARRIVALS * BURST + 100, "who is refused is not counted"
 
 
 def test_at_a_slow_rate_the_time_to_wait_is_told() -> None:

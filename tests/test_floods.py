@@ -56,7 +56,7 @@ def test_frames_of_any_kind_count(memory: Memory, kind: str, *, at_once: bool) -
     client.receive(masked(TEXT, b"{}") if kind == "texts" else masked(PONG))
 
     assert client.close_code == POLICY_VIOLATION
-    assert memory.factory.refused["frame_rate"] == 1
+    assert memory.factory.refusals.count["frame_rate"] == 1
 
 
 def test_the_client_is_told_why_and_the_log_once(
@@ -210,7 +210,7 @@ def test_a_client_may_send_a_burst_of_messages_and_no_more(memory: Memory) -> No
 
     (error,) = client.hear()
     assert (error["code"], error["retry_after_ms"]) == ("rate_limited", 750)
-    assert memory.factory.refused["message_rate"] == 5
+    assert memory.factory.refusals.count["message_rate"] == 5
     memory.clock.advance(0.75)
     client.say(type="ping")
     assert client.hear()[0]["type"] == "pong"

@@ -13,6 +13,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.opening import MAX_REQUEST
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.proxies import TrustedProxies
+from twisted_signal.refusals import LINES
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.slim import CONNECTING, OPEN
 
@@ -109,7 +110,7 @@ def test_a_larger_request_is_refused(size: int) -> None:
 
     assert client.transport.sent().startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
     assert b"no more than 16 KiB" in client.transport.sent()
-    assert memory.factory.refused == {"header": 1}
+    assert memory.factory.refusals.count == {"header": 1}
 
 
 def test_a_request_without_an_end_is_refused_and_no_more_of_it_kept() -> None:
@@ -137,10 +138,10 @@ def test_requests_at_a_byte_a_second_end_in_time_and_others_are_served() -> None
     memory.wait(1)
 
     assert all(client.transport.aborted for client in slow)
-    assert memory.factory.refused == {"handshake_timeout": 200}
+    assert memory.factory.refusals.count == {"handshake_timeout": 200}
 
 
-def test_many_that_time_out_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_that_time_out_are_few_lines_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     memory = Memory()
     for _ in range(100):
         memory.connect()
@@ -149,10 +150,11 @@ def test_many_that_time_out_are_one_line_in_the_log(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.INFO):
         memory.wait(HANDSHAKE_TIMEOUT + 3)
 
-    first, rest = [record.getMessage() for record in caplog.records]
-    assert first.startswith("Refused 192.0.2.7:400")
-    assert first.endswith(": The WebSocket handshake was not there in 5 s")
-    assert rest == "Refused 99 more: handshake_timeout"
+    *first, rest = [record.getMessage() for record in caplog.records]
+    assert len(first) == LINES
+    assert first[0].startswith("Refused 192.0.2.7:400")
+    assert first[0].endswith(": The WebSocket handshake was not there in 5 s")
+    assert rest.startswith("Refused 90 more of these, the last: 192.0.2.7:400")
     assert stays.protocol.state == OPEN
 
 
@@ -184,7 +186,7 @@ def test_over_the_places_of_the_server_the_answer_is_503(request_: bytes) -> Non
     assert headers[b"Content-Length"] == b"%d" % len(body)
     assert body == "The server has its 1 clients already.\n"
     assert client.transport.half_closed
-    assert memory.factory.refused == {"max_clients": 1}
+    assert memory.factory.refusals.count == {"max_clients": 1}
 
 
 @BOTH
@@ -196,7 +198,7 @@ def test_over_the_places_of_an_address_the_answer_is_429(request_: bytes) -> Non
     assert status == b"HTTP/1.1 429 Too Many Requests"
     assert headers[b"Retry-After"] == b"10"
     assert body == "Your address has its 1 clients already.\n"
-    assert memory.factory.refused == {"max_clients_per_address": 1}
+    assert memory.factory.refusals.count == {"max_clients_per_address": 1}
     stays.transport.end()
 
     assert memory.open().protocol.state == OPEN
@@ -235,7 +237,7 @@ def test_over_the_rate_of_an_address_the_answer_is_429(request_: bytes) -> None:
     status, headers, _ = answer(memory.connect(), request_)
     assert status == b"HTTP/1.1 429 Too Many Requests"
     assert headers[b"Retry-After"] == b"1"
-    assert memory.factory.refused == {"connect_rate_per_address": 1}
+    assert memory.factory.refusals.count == {"connect_rate_per_address": 1}
     memory.wait(1)
 
     assert memory.open().protocol.state == OPEN
@@ -247,14 +249,14 @@ def test_connections_that_say_nothing_are_aborted_over_twice_the_share() -> None
 
     assert [client.transport.aborted for client in clients] == [False] * 6 + [True] * 2
     assert all(client.transport.sent() == b"" for client in clients)
-    assert memory.factory.refused == {"max_clients_per_address": 2}
+    assert memory.factory.refusals.count == {"max_clients_per_address": 2}
     assert len(memory.factory.connections) == 6
     other = came_from(memory, IPv4Address("TCP", "192.0.2.8", 1))
     assert answer(other)[0].startswith(b"HTTP/1.1 101 ")
 
 
 def test_far_over_the_places_of_the_server_connections_are_aborted() -> None:
-    memory = Memory(max_clients=1, max_clients_per_address=0)
+    memory = Memory(max_clients=1, max_clients_per_address=0, connect_rate_per_address=0)
     clients = [memory.connect() for _ in range(RESERVE + 2)]
 
     assert not any(client.transport.aborted for client in clients[:-1])
@@ -285,11 +287,9 @@ def test_the_log_is_not_filled_with_refusals(caplog: pytest.LogCaptureFixture) -
         memory.wait(1)
 
     lines = [one.getMessage() for one in caplog.records if "Refused" in one.getMessage()]
-    assert [line.partition(": ")[2] for line in lines] == [
-        "Your address has its 1 clients already",
-        "max_clients_per_address",
-    ] * 3
-    assert lines[1].startswith("Refused 49 more: ")
+    assert len(lines) == LINES + 3
+    assert all(line.endswith(": Your address has its 1 clients already") for line in lines)
+    assert lines[-1].startswith("Refused 50 more of these, the last: ")
 
 
 def test_a_refused_client_that_stays_is_cut_off() -> None:
@@ -371,7 +371,7 @@ def test_a_page_from_elsewhere_is_refused_with_a_sentence(request_: bytes) -> No
 
     assert status == b"HTTP/1.1 403 Forbidden"
     assert body == "Pages from https://evil.example may not connect here.\n"
-    assert memory.factory.refused == {"origin": 1}
+    assert memory.factory.refusals.count == {"origin": 1}
 
 
 @BOTH

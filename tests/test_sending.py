@@ -571,7 +571,7 @@ def test_a_client_that_takes_nothing_is_dropped(
 ) -> None:
     assert STALL_PATIENCE <= pass_seconds(stalling, 60) <= STALL_PATIENCE + 5
 
-    assert stalling.channel.factory.refused == {"stall": 1}
+    assert stalling.channel.factory.refusals.count == {"stall": 1}
     assert "it reads nothing of what waits for it for 10 s" in caplog.text
     stalling.wires.turn_until(lambda: not stalling.channel.factory.connections)
 

@@ -48,7 +48,7 @@ def reset(theirs: socket.socket) -> None:
 
 @linux_only
 def test_what_the_other_end_does_not_take_is_not_acknowledged(wires: Wires) -> None:
-    transport, theirs = wires.connect(Protocol(), send_buffer=LARGE, receive_buffer=SMALL)
+    transport, _ = wires.connect(Protocol(), send_buffer=LARGE, receive_buffer=SMALL)
     assert (unacknowledged(transport), is_stuck(transport)) == (0, False)
 
     size = fill(transport)

@@ -514,7 +514,7 @@ def test_who_is_in_no_room_in_time_is_closed() -> None:
     memory.wait(1)
 
     assert client.close_code == 4408
-    assert memory.factory.refused == {"register_timeout": 1}
+    assert memory.factory.refusals.count == {"register_timeout": 1}
 
 
 def test_what_is_refused_is_counted_by_the_errors_code(memory: Memory) -> None:
@@ -524,7 +524,7 @@ def test_what_is_refused_is_counted_by_the_errors_code(memory: Memory) -> None:
     client.say(type="peers")
     client.say(type="peers")
 
-    assert memory.factory.refused == {"invalid_json": 1, "not_registered": 2}
+    assert memory.factory.refusals.count == {"invalid_json": 1, "not_registered": 2}
 
 
 def test_a_message_that_is_too_large_is_counted() -> None:
@@ -533,7 +533,7 @@ def test_a_message_that_is_too_large_is_counted() -> None:
 
     client.say_text(b"x" * 11)
 
-    assert memory.factory.refused == {"message_size": 1}
+    assert memory.factory.refusals.count == {"message_size": 1}
 
 
 def test_who_registers_in_time_stays() -> None:
@@ -952,7 +952,7 @@ def test_an_address_has_only_so_many_places_kept() -> None:
     pc.hear()
 
     assert list(memory.factory.registry.rooms["default"].members) == ["pc", "phone0", "phone1"]
-    assert memory.factory.refused["kept_places"] == 1
+    assert memory.factory.refusals.count["kept_places"] == 1
     memory.clock.advance(31)
     assert list(memory.factory.registry.rooms["default"].members) == ["pc"]
     phone, token = resumable(memory)

@@ -19,6 +19,9 @@ BURST = 256
 """Connections that an address may open at once."""
 RESERVE = 1024
 """Connections beyond `max_clients` that are still told why they are refused."""
+ARRIVALS = 2
+"""Connections that may come for each that may enter: a handshake of TLS costs as much as a hundred
+messages, whatever becomes of it."""
 PLACE_FREE_IN = 10
 """Seconds after which it is worth another try where all places are taken."""
 
@@ -42,17 +45,51 @@ class Refusal(NamedTuple):
     retry_after: int = 0
 
 
+class Bucket:
+    """What may come: some at once, and then at a rate."""
+
+    __slots__ = ("_rate", "_refilled", "_size", "_tokens")
+
+    def __init__(self, rate: int, size: int, now: float) -> None:
+        """`rate`: how many more each second; 0: any number. `size`: how many at once."""
+        self._rate = rate
+        self._size = self._tokens = float(size)
+        self._refilled = now
+
+    def take(self, now: float) -> int:
+        """Let one come, if it may. Returns seconds until it may, or nothing."""
+        if not self._rate:
+            return 0
+        self._refill(now)
+        if self._tokens < 1:
+            return ceil((1 - self._tokens) / self._rate)
+        self._tokens -= 1
+        return 0
+
+    def is_full(self, now: float) -> bool:
+        """Tell whether it is as if none had come."""
+        self._refill(now)
+        return self._tokens >= self._size
+
+    def _refill(self, now: float) -> None:
+        passed = now - self._refilled
+        if passed > 0:  # a clock may be set back
+            self._tokens = min(self._size, self._tokens + passed * self._rate)
+        self._refilled = now
+
+
 class Place:
     """An address, as long as there is something to remember of it."""
 
-    __slots__ = ("clients", "connections", "is_leaving", "kept", "key", "refilled", "tokens")
+    __slots__ = ("arrivals", "clients", "connections", "entries", "is_leaving", "kept", "key")
 
-    def __init__(self, key: str | None, tokens: float, now: float) -> None:
+    def __init__(self, key: str | None, rate: int, now: float) -> None:
+        burst = max(BURST, rate)
         self.key = key
         self.clients = self.connections = 0
         self.kept = 0  # places in rooms, without a connection
-        self.tokens = tokens
-        self.refilled = now
+        self.arrivals = Bucket(ARRIVALS * rate, ARRIVALS * burst, now)
+        self.entries = Bucket(rate, burst, now)
         self.is_leaving = False  # it is among those that may soon be forgotten
 
     @property
@@ -74,7 +111,6 @@ class Admission:
         self._max = limits.max_clients
         self._max_of_one = limits.max_clients_per_address
         self._rate = limits.connect_rate_per_address
-        self._burst = max(BURST, self._rate)
         self._places: dict[str, Place] = {}
         self._leaving: deque[Place] = deque()
 
@@ -97,9 +133,12 @@ class Admission:
         if self._max and self.connections >= self._max + RESERVE:
             return Refusal("max_clients", 503, f"There are {self.connections} connections already")
         place = self._find(address, now)
-        if place.key is not None and 0 < 2 * self._max_of_one <= place.connections:
-            sentence = f"{place.connections} connections come from this address already"
-            return Refusal("max_clients_per_address", 429, sentence)
+        if place.key is not None:
+            if 0 < ARRIVALS * self._max_of_one <= place.connections:
+                sentence = f"{place.connections} connections come from this address already"
+                return Refusal("max_clients_per_address", 429, sentence)
+            if wait := place.arrivals.take(now):
+                return _too_fast(wait)
         self.connections += 1
         place.connections += 1
         return place
@@ -118,13 +157,8 @@ class Admission:
         if place.key is not None:
             if 0 < self._max_of_one <= place.clients:
                 return self._too_many()
-            if self._rate:
-                self._refill(place, now)
-                if place.tokens < 1:
-                    wait = ceil((1 - place.tokens) / self._rate)
-                    sentence = "Too many connections at once come from your address"
-                    return Refusal("connect_rate_per_address", 429, sentence, wait)
-                place.tokens -= 1
+            if wait := place.entries.take(now):
+                return _too_fast(wait)
         self.clients += 1
         place.clients += 1
         return None
@@ -166,7 +200,7 @@ class Admission:
         leaving = self._leaving
         for _ in range(min(most, len(leaving))):
             place = leaving.popleft()
-            if place.is_empty and not self._is_full(place, now):
+            if place.is_empty and not _is_as_new(place, now):
                 leaving.append(place)
                 continue
             place.is_leaving = False
@@ -180,7 +214,7 @@ class Admission:
         key = address_key(address)
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = Place(key, self._burst, now)
+            place = self._places[key] = Place(key, self._rate, now)
         return place
 
     def _take_from(self, place: Place, now: float) -> None:
@@ -190,21 +224,11 @@ class Admission:
     def _let_go(self, place: Place, now: float) -> None:
         if not place.is_empty or place.key is None or place.is_leaving:
             return
-        if self._is_full(place, now):
+        if _is_as_new(place, now):
             del self._places[place.key]
         else:
             place.is_leaving = True
             self._leaving.append(place)
-
-    def _is_full(self, place: Place, now: float) -> bool:
-        self._refill(place, now)
-        return not self._rate or place.tokens >= self._burst
-
-    def _refill(self, place: Place, now: float) -> None:
-        passed = now - place.refilled
-        if passed > 0:  # a clock may be set back
-            place.tokens = min(self._burst, place.tokens + passed * self._rate)
-        place.refilled = now
 
     def _full(self) -> Refusal:
         sentence = f"The server has its {self._max} clients already"
@@ -213,6 +237,15 @@ class Admission:
     def _too_many(self) -> Refusal:
         sentence = f"Your address has its {self._max_of_one} clients already"
         return Refusal("max_clients_per_address", 429, sentence, PLACE_FREE_IN)
+
+
+def _too_fast(wait: int) -> Refusal:
+    sentence = "Too many connections at once come from your address"
+    return Refusal("connect_rate_per_address", 429, sentence, wait)
+
+
+def _is_as_new(place: Place, now: float) -> bool:
+    return place.entries.is_full(now) and place.arrivals.is_full(now)
 
 
 def address_key(address: str) -> str:

@@ -138,7 +138,7 @@ class Channel(OpeningProtocol):
 
     def vanish(self) -> None:
         """See `keepalive.Watched`."""
-        self.factory.refused["ping_timeout"] += 1
+        self.factory.refusals.count["ping_timeout"] += 1
         self._drop("it does not answer")
 
     def expire(self) -> None:
@@ -146,7 +146,7 @@ class Channel(OpeningProtocol):
         if self.state == CONNECTING:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            self.factory.note_refusal("handshake_timeout", self.address, sentence)
+            self.factory.refusals.note("handshake_timeout", self.address, sentence)
         self.transport.abortConnection()
 
     def onFrameBegin(self) -> None:
@@ -162,7 +162,7 @@ class Channel(OpeningProtocol):
         It would read on, and abort the connection where a Close frame follows, its own with it.
         """
         if self.state != CLOSED:
-            self.factory.refused[_FAULTS.get(code, "protocol_error")] += 1
+            self.factory.refusals.count[_FAULTS.get(code, "protocol_error")] += 1
             self.failedByMe = True
             self.end_with(code, reason)
 
@@ -181,7 +181,7 @@ class Channel(OpeningProtocol):
 
     def _flooded(self) -> None:
         if self.state != CLOSED:
-            self.factory.refused["frame_rate"] += 1
+            self.factory.refusals.count["frame_rate"] += 1
             rate = self.factory.limits.frame_rate
             self.end_with(POLICY_VIOLATION, f"More than {rate} frames came in a second")
 

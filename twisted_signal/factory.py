@@ -1,7 +1,7 @@
 """What all connections share: limits, timers, and who may come in."""
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from math import ceil
 from typing import Any
@@ -16,10 +16,10 @@ from twisted_signal.limits import Limits
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
+from twisted_signal.refusals import Refusals
 from twisted_signal.sending import STALL_PATIENCE, STALL_SIZE
-from twisted_signal.sparingly import Sparingly
 from twisted_signal.stalls import Stalls
-from twisted_signal.text import printable, quoted
+from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class ChannelFactory(WebSocketServerFactory):
         origins: of the pages that may connect.
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
-        refused: how often each limit was met, by its name.
+        refusals: of all that was refused.
     """
 
     def __init__(
@@ -98,11 +98,10 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.admission = Admission(limits)
-        self.refused: Counter[str] = Counter()
+        self.refusals = Refusals()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
-        self._sparingly = Sparingly()
         self._next_tick: IDelayedCall | None = None
 
     def arrive(self, channel: Channel, host: str | None) -> Refusal | None:
@@ -144,6 +143,7 @@ class ChannelFactory(WebSocketServerFactory):
         if not self.admission.connections and self._next_tick is not None:
             self._next_tick.cancel()
             self._next_tick = None
+            self.refusals.tick()
 
     def keep(self, place: Place, give_up: Callable[[], None]) -> bool:
         """Let a place in a room outlive its connection, for a time; or return that it must not.
@@ -154,7 +154,7 @@ class ChannelFactory(WebSocketServerFactory):
         """
         counted = self.admission.keep(place)
         if counted is None:
-            self.refused["kept_places"] += 1
+            self.refusals.count["kept_places"] += 1
             return False
 
         def end() -> None:
@@ -185,13 +185,6 @@ class ChannelFactory(WebSocketServerFactory):
             self._goes_on = True
             self.reactor.callLater(0, self._go_on)
 
-    def note_refusal(self, kind: str, address: str, sentence: str) -> None:
-        """Count a refusal, and log it if there was none of that kind in this second."""
-        self.refused[kind] += 1
-        left_out = self._sparingly.ask(kind, self.reactor.seconds())
-        if left_out is not None:
-            log.warning("Refused %s: %s%s", address, printable(sentence), _and_more(left_out))
-
     @property
     def refill_in_ms(self) -> int:
         """When clients may send more, in milliseconds."""
@@ -221,11 +214,5 @@ class ChannelFactory(WebSocketServerFactory):
         with self.outbox:
             self.keep_alive.tick()
             self.stalls.tick()
-        now = self.reactor.seconds()
-        self.admission.forget(now, MANY)
-        for kind, count in self._sparingly.rest(now).items():
-            log.warning("Refused %d more: %s", count, kind)
-
-
-def _and_more(count: int) -> str:
-    return f" ({count} more before)" if count else ""
+        self.refusals.tick()
+        self.admission.forget(self.reactor.seconds(), MANY)

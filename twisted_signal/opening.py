@@ -54,7 +54,7 @@ class OpeningProtocol(SendingProtocol):
             self.is_relayed = self.factory.proxies.trusts(host)
         refusal = self.factory.arrive(self, None if self.is_relayed else host)
         if refusal is not None:
-            self.factory.note_refusal(refusal.kind, self.address, refusal.sentence)
+            self.factory.refusals.note(refusal.kind, self.address, refusal.sentence)
             self._drop_quietly(refusal.sentence)
 
     def onConnect(self, request: ConnectionRequest) -> Any:
@@ -91,7 +91,7 @@ class OpeningProtocol(SendingProtocol):
             self._answer(Refusal("handshake", code, reason), headers)
 
     def _answer(self, refusal: Refusal, headers: list[tuple[str, str]]) -> None:
-        self.factory.note_refusal(refusal.kind, self.address, refusal.sentence)
+        self.factory.refusals.note(refusal.kind, self.address, refusal.sentence)
         self.wasNotCleanReason = refusal.sentence
         if refusal.retry_after:
             headers = [*headers, ("Retry-After", str(refusal.retry_after))]

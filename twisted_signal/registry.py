@@ -2,7 +2,6 @@
 
 import logging
 import random
-from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Protocol
@@ -13,6 +12,7 @@ from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
+from twisted_signal.refusals import Refusals
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Registry:
         rooms: by id.
         limits: how many may be in a room, and how long a place is kept.
         duplicate_id: what becomes of two claims to one id.
-        refused: how many messages were refused, by the code of the error.
+        refusals: of all that was refused.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Registry:
             rng: where made-up ids and tokens come from; the operating system's by default.
         """
         self.rooms: dict[str, Room] = {}
-        self.refused: Counter[str] = Counter()
+        self.refusals = Refusals()
         self.limits = limits
         self.duplicate_id = duplicate_id
         self._resumable: dict[str, Member] = {}

@@ -138,7 +138,7 @@ class SendingProtocol(SlimProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
-            self.factory.refused["max_buffer"] += 1
+            self.factory.refusals.count["max_buffer"] += 1
             self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
 
     def _begin_waiting(self) -> None:
@@ -190,7 +190,7 @@ class SendingProtocol(SlimProtocol):
         """See `stalls.Waiting`."""
         if self.state == CLOSED:
             return  # it is dropped for another reason
-        self.factory.refused["stall"] += 1
+        self.factory.refusals.count["stall"] += 1
         self._drop(f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
 
     def pauseProducing(self) -> None:

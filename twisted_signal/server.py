@@ -69,7 +69,7 @@ class SignalFactory(ChannelFactory):
         self.connections: set[SignalProtocol] = set()
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
-        self.refused = self.registry.refused
+        self.refusals = self.registry.refusals
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(

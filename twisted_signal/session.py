@@ -164,8 +164,8 @@ class Session:
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
-        self._registry.refused[error.code] += 1
-        log.warning("Refused a message from %s: %s: %s", self.label, error.code, error)
+        who = f"a message from {self.label}"
+        self._registry.refusals.note(error.code, who, f"{error.code}: {error}")
         self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
     def end(self) -> None:

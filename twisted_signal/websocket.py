@@ -155,7 +155,7 @@ class SignalProtocol(Channel):
         if factory.frames_bind:
             self._flooded()
             return
-        factory.refused["message_rate"] += 1
+        factory.refusals.count["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
             self.end_with(TOO_MANY, "You go on sending more than you may")
@@ -244,7 +244,7 @@ class SignalProtocol(Channel):
             self.factory.expect(self, self.factory.limits.probe_timeout)
         else:
             seconds = self.factory.limits.register_timeout
-            self.factory.refused["register_timeout"] += 1
+            self.factory.refusals.count["register_timeout"] += 1
             self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
 
     def deliver(self, message: ServerMessage) -> None:
