@@ -13,6 +13,7 @@ from websockets.frames import Frame, Opcode
 from twisted_signal import __version__
 from twisted_signal.keys import KeyFiles
 from twisted_signal.limits import Limits
+from twisted_signal.mailbox import MAX_MESSAGES
 from twisted_signal.messages import PeerLeft
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.server import SPREAD_MS
@@ -992,15 +993,23 @@ def test_what_the_network_lost_is_sent_anew(
     assert phone.close_code == (None if lost else 4409)
 
 
+@pytest.mark.parametrize(
+    ("count", "told"), [(MAX_MESSAGES, "resumed"), (MAX_MESSAGES + 1, "error")]
+)
 def test_who_lost_more_than_is_kept_registers_afresh(
-    memory: Memory, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, count: int, told: str
 ) -> None:
+    memory = Memory(message_rate=0)
     pc = memory.registered("pc")
     _, token = resumable(memory)
-    pc.say(type="message", target_id="phone", data="x")
-    monkeypatch.setattr(SignalProtocol, "unarrived", 10_000)
+    for _ in range(count):
+        pc.say(type="message", target_id="phone", data="x")
+    monkeypatch.setattr(SignalProtocol, "unarrived", 10**6)
 
-    assert resumed(memory, token)[0]["code"] == "resume_expired"
+    first, *missed = resumed(memory, token)
+
+    assert first["type"] == told
+    assert len(missed) == (count if told == "resumed" else 0)
 
 
 def test_what_comes_between_a_drop_and_its_end_waits(memory: Memory) -> None:

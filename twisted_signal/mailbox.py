@@ -75,7 +75,8 @@ class Mailbox:
             ResumeExpired: not all that it missed is kept any more; likewise.
         """
         if received is None:
-            received = self._delivered - self.client.lost_of(self._kept)
+            # What went before the messages has arrived, for the token did.
+            received = max(0, self._delivered - self.client.lost_of(self._kept))
         lost = self._delivered - received
         if lost < 0:
             raise InvalidMessage("`received`", f"is more than the {self._delivered} that were sent")

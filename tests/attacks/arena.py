@@ -352,7 +352,7 @@ class Arena:
             self.leave()
             until(lambda: self.cost().descriptors < OWN, "they do not go")
             for _ in range(WARM):
-                self.wire(url)
+                self.wire(url, source="127.0.0.9")  # which has limits of its own
             until(lambda: self.cost().descriptors > WARM, "they do not come")
         self.leave()
         until(lambda: self.cost().descriptors < OWN, "they do not go")
