@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from arena import MIB, Arena, arena, lasting, masked, until
 from certificates import make_certificate
 from processes import PATIENCE
 
+from twisted_signal.admission import ARRIVALS, BURST
 from twisted_signal.frames import CLOSE, PING, TEXT
+from twisted_signal.limits import Limits
 from twisted_signal.sending import CLOSE_TIMEOUT
 
 REQUEST = (
@@ -61,6 +64,26 @@ def test_tcp_without_a_tls_handshake_ends_at_the_handshake_timeout(
             wire.send(hello)
 
         assert {wire.end(began + 1 + SLACK - time.monotonic()) for wire in wires} == {b""}
+
+
+def test_who_makes_tls_handshakes_only_is_soon_cut_off_before_them(tmp_path: Path) -> None:
+    with (
+        arena(tmp_path, pem=make_certificate(tmp_path)) as place,
+        place.attack(secure=True),
+    ):
+        assert place.tls is not None
+        began = time.monotonic()
+        made = 0
+        for _ in range(1500):
+            with suppress(OSError):
+                wire = place.wire(place.secure_url, source="127.0.0.2")
+                place.tls.wrap_socket(wire.socket, server_hostname="127.0.0.1").close()
+                made += 1
+
+        seconds = time.monotonic() - began
+        allowed = ARRIVALS * (BURST + seconds * Limits().connect_rate_per_address)
+        assert made <= allowed
+        place.server.wait_for("Refused 127.0.0.2:.*Too many connections at once")
 
 
 def test_a_header_without_an_end_is_answered_with_431(tmp_path: Path) -> None:
