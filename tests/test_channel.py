@@ -142,14 +142,12 @@ class Pair:
 
     def _check_sent(self, *, is_seen: bool = True) -> None:
         """`is_seen`: whether ours has seen the client's mistake, if there is one."""
-        sent, expected = self.sent(), self._their_transport.sent()
-        if self.their.failed:
-            # Where the client's Close frame comes in the same read, or is the mistake, Autobahn
-            # aborts the connection, and what it wrote is lost. Ours arrives.
-            expected += self._their_transport.lost
-            if not is_seen:
-                code: int = self.their.localCloseCode
-                sent += frame(CLOSE, code.to_bytes(2, "big") + self.their.localCloseReason)
+        # Where the client's Close frame comes in one read with what is answered or with a mistake,
+        # or is one, Autobahn aborts the connection, and what it wrote is lost. Ours arrives.
+        sent, expected = self.sent(), self._their_transport.sent() + self._their_transport.lost
+        if self.their.failed and not is_seen:
+            code: int = self.their.localCloseCode
+            sent += frame(CLOSE, code.to_bytes(2, "big") + self.their.localCloseReason)
         assert sent == expected
 
     def sent(self) -> bytes:

@@ -1047,6 +1047,17 @@ def test_what_an_answered_ping_covers_need_not_be_kept() -> None:
     assert client.hear()[0]["code"] == "resume_expired"
 
 
+def test_a_close_that_was_answered_ends_the_connection_without_a_reset(memory: Memory) -> None:
+    client = memory.registered("pc")
+
+    client.protocol.close(4000, "enough")
+    client.answer()
+
+    assert client.close_code == 4000
+    assert client.transport.ended
+    assert not client.transport.aborted
+
+
 # The log
 
 

@@ -222,7 +222,12 @@ class SendingProtocol(SlimProtocol):
         """Autobahn is about to end the connection; what waits is dealt with below."""
 
     def _closeConnection(self, abort: bool = False) -> None:
-        """End the TCP connection. Without `abort`, what was sent before still goes out."""
+        """End the TCP connection. Without `abort`, what was sent before still goes out.
+
+        Where both sides have said Close it is ended without: Autobahn would reset it if it was the
+        first to say so, and a browser calls that unclean.
+        """
+        abort = abort and not self.wasClean
         if not abort:
             self._write_out()
         self._forget_output()
