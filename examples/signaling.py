@@ -41,6 +41,7 @@ class Server:
         self._resume_token: str | None = None
         self._received = 0
         self._not_before = 0.0
+        self._waits = 0  # how often the server has asked for one
         self._last_of: dict[str, Message] = {}
         self._inbox: asyncio.Queue[Message | ConnectionError] = asyncio.Queue()
         self._websocket: asyncio.Future[websockets.ClientConnection] = asyncio.Future()
@@ -54,6 +55,7 @@ class Server:
         while registrations == self._registrations:
             await self._until_allowed()
             websocket = await asyncio.shield(self._websocket)
+            waits = self._waits
             try:
                 await websocket.send(json.dumps(message))
                 await (await websocket.ping())  # which the server answers when it has the message
@@ -61,7 +63,7 @@ class Server:
                 await websocket.wait_closed()
                 await asyncio.sleep(0)
             else:
-                if self._not_before <= time.monotonic():  # or it was refused
+                if waits == self._waits:  # or it was refused, even if the wait is over by now
                     return
 
     async def receive(self) -> Message:
@@ -186,12 +188,14 @@ class Server:
         message: Message = json.loads(await websocket.recv())
         self._received += 1
         for field in ("reconnect_in_ms", "retry_after_ms"):
-            self._wait(message.get(field, 0) / 1000)
+            if field in message:
+                self._wait(message[field] / 1000)
         return message
 
     def _wait(self, seconds: float) -> None:
         """Say nothing to the server for so long: it asks for that."""
         self._not_before = max(self._not_before, time.monotonic() + seconds)
+        self._waits += 1
 
     async def _until_allowed(self) -> None:
         await asyncio.sleep(self._not_before - time.monotonic())

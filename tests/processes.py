@@ -97,7 +97,11 @@ class Server(Watched):
         super().__init__(
             BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *options, cwd=cwd
         )
-        self.url = self.wait_for(r"Listening on (\S+)")[1]
+        try:
+            self.url = self.wait_for(r"Listening on (\S+)")[1]
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """A client that does not read, with a real server and real sockets, plain and over TLS."""
 
-import json
 import re
-import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator
@@ -11,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from caller import Caller
 from certificates import make_certificate
 from processes import PATIENCE, Server, server
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.sync.client import ClientConnection, connect
-from websockets.uri import parse_uri
 
 MIB = 1024 * 1024
 SMALL = 16 * 1024
@@ -27,60 +21,21 @@ ENOUGH = 1000
 """Messages that no buffers of kernel and server could take (60 MB)."""
 
 
-class Silent:
+class Silent(Caller):
     """A client that registers, and reads only when it is told to."""
 
     def __init__(
         self, url: str, client_id: str, room: str, tls: ssl.SSLContext | None, *, resume: bool
     ) -> None:
-        uri = parse_uri(url)
-        plain = socket.socket(socket.AF_INET6 if ":" in uri.host else socket.AF_INET)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
-        plain.settimeout(PATIENCE)
-        plain.connect((uri.host, uri.port))
-        self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname=uri.host)
-        self._websocket = ClientProtocol(uri, max_size=None)
-        self._websocket.send_request(self._websocket.connect())
-        self._flush()
-        while self._websocket.state is State.CONNECTING:
-            self._read()
-        self._said: list[Any] = []
-        register = {"type": "register", "client_id": client_id, "room_id": room, "resume": resume}
-        self._websocket.send_text(json.dumps(register).encode())
-        self._flush()
+        super().__init__(url, tls, receive_buffer=SMALL)
+        self.say(type="register", client_id=client_id, room_id=room, resume=resume)
         registered = self.hear()
         assert registered["type"] == "registered"
         self.resume_token = registered.get("resume_token")
 
-    def hear(self) -> Any:
-        """Return the next message."""
-        while not self._said:
-            self._read()
-        return self._said.pop(0)
-
-    def _flush(self) -> None:
-        for data in self._websocket.data_to_send():
-            self.socket.sendall(data)
-
-    def _read(self) -> None:
-        data = self.socket.recv(8192)
-        assert data, "the server ended the connection"
-        self._websocket.receive_data(data)
-        for event in self._websocket.events_received():
-            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._said.append(json.loads(bytes(event.data)))
-
-    def hear_the_rest(self) -> list[Any]:
-        """Return what still comes until the end of the connection."""
-        try:
-            while True:
-                self._read()
-        except (OSError, AssertionError):
-            said, self._said = self._said, []
-            return said
-
     def is_dropped(self) -> bool:
         """Read what the kernel still has; tell whether the connection ends after that."""
+        self.socket.settimeout(PATIENCE)
         try:
             while self.socket.recv(65536):
                 pass
@@ -99,10 +54,10 @@ class Place:
         self.tls = tls
 
     @contextmanager
-    def registered(self, client_id: str, room: str) -> Iterator[ClientConnection]:
-        with connect(self.server.url, ssl=self.tls, max_size=None, close_timeout=1) as client:
-            say(client, type="register", client_id=client_id, room_id=room)
-            assert hear(client)["type"] == "registered"
+    def registered(self, client_id: str, room: str) -> Iterator[Caller]:
+        with Caller(self.server.url, self.tls) as client:
+            client.say(type="register", client_id=client_id, room_id=room)
+            assert client.hear()["type"] == "registered"
             yield client
 
     @contextmanager
@@ -146,22 +101,14 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     return start
 
 
-def say(client: ClientConnection, **message: object) -> None:
-    client.send(json.dumps(message))
+def offer(client: Caller, target: str, number: int) -> None:
+    client.say(type="offer", target_id=target, sdp={"number": number, "sdp": SDP})
 
 
-def hear(client: ClientConnection) -> Any:
-    return json.loads(client.recv(timeout=PATIENCE))
-
-
-def offer(client: ClientConnection, target: str, number: int) -> None:
-    say(client, type="offer", target_id=target, sdp={"number": number, "sdp": SDP})
-
-
-def is_done_with(client: ClientConnection) -> None:
+def is_done_with(client: Caller) -> None:
     """Wait until the server has done what the client asked for so far."""
-    say(client, type="is everything done?")
-    assert hear(client)["type"] == "error"
+    client.say(type="is everything done?")
+    assert client.hear()["type"] == "error"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this machine")
@@ -174,28 +121,28 @@ def test_a_client_that_never_reads_is_dropped_and_nobody_else_suffers(start: Sta
         place.registered("sender", "here") as sender,
         place.silent("silent", "here") as silent,
     ):
-        assert hear(bystander)["type"] == "peer_joined"
-        assert hear(witness)["client_id"] == "sender"
-        assert hear(witness)["client_id"] == hear(sender)["client_id"] == "silent"
+        assert bystander.hear()["type"] == "peer_joined"
+        assert witness.hear()["client_id"] == "sender"
+        assert witness.hear()["client_id"] == sender.hear()["client_id"] == "silent"
         before = most = place.memory()
 
         for number in range(ENOUGH):
             offer(sender, "silent", number)
             if number % 10 == 0:
-                say(bystander, type="offer", target_id="b", sdp=number)
-                assert hear(friend)["sdp"] == number
+                bystander.say(type="offer", target_id="b", sdp=number)
+                assert friend.hear()["sdp"] == number
                 most = max(most, place.memory())
             if place.has_dropped():
                 break
 
         line = place.server.wait_for(r"\[WARNING\] sending: Dropping the connection of .*")[0]
         assert re.search(r"it does not read, and \d{4} KiB wait for it", line)
-        assert hear(sender) == {"type": "peer_left", "client_id": "silent"}
-        assert hear(witness) == {"type": "peer_left", "client_id": "silent"}
+        assert sender.hear() == {"type": "peer_left", "client_id": "silent"}
+        assert witness.hear() == {"type": "peer_left", "client_id": "silent"}
         offer(sender, "silent", 0)
-        assert hear(sender)["code"] == "peer_not_found"
-        say(bystander, type="offer", target_id="b", sdp="at last")
-        assert hear(friend)["sdp"] == "at last"
+        assert sender.hear()["code"] == "peer_not_found"
+        bystander.say(type="offer", target_id="b", sdp="at last")
+        assert friend.hear()["sdp"] == "at last"
         is_done_with(witness)
         assert silent.is_dropped()
         assert most - before < 16 * MIB
@@ -211,7 +158,7 @@ def test_a_slow_reader_below_the_limit_gets_everything_in_its_order(start: Start
         place.registered("sender", "here") as sender,
         place.silent("slow", "here") as slow,
     ):
-        hear(sender)
+        sender.hear()
         for number in range(count):
             offer(sender, "slow", number)
         is_done_with(sender)
@@ -236,7 +183,7 @@ def test_what_the_slow_reader_got_is_more_than_a_low_limit_allows(start: Start) 
         place.registered("sender", "here") as sender,
         place.silent("slow", "here"),
     ):
-        hear(sender)
+        sender.hear()
         for number in range(120):
             offer(sender, "slow", number)
 
@@ -249,7 +196,7 @@ def test_without_a_limit_nobody_is_dropped(start: Start) -> None:
         place.registered("sender", "here") as sender,
         place.silent("slow", "here") as slow,
     ):
-        hear(sender)
+        sender.hear()
         for number in range(200):
             offer(sender, "slow", number)
         is_done_with(sender)
@@ -264,7 +211,7 @@ def test_a_server_that_stops_does_not_wait_for_who_does_not_read(start: Start) -
         place.registered("sender", "here") as sender,
         place.silent("silent", "here"),
     ):
-        hear(sender)
+        sender.hear()
         for number in range(15):
             offer(sender, "silent", number)
         is_done_with(sender)
@@ -279,21 +226,21 @@ def test_who_resumes_gets_what_its_old_connection_did_not_deliver(start: Start) 
         start() as place,
         place.registered("sender", "here") as sender,
         place.silent("phone", "here", resume=True) as phone,
-        connect(place.server.url, ssl=place.tls, max_size=None, close_timeout=1) as again,
+        Caller(place.server.url, place.tls) as again,
     ):
-        hear(sender)
+        sender.hear()
         for number in range(count):
-            say(sender, type="message", target_id="phone", data=[number, "x" * 4000])
+            sender.say(type="message", target_id="phone", data=[number, "x" * 4000])
         is_done_with(sender)
 
-        say(again, type="resume", resume_token=phone.resume_token)
-        assert hear(again)["type"] == "resumed"
-        say(sender, type="message", target_id="phone", data=[count, ""])
+        again.say(type="resume", resume_token=phone.resume_token)
+        assert again.hear()["type"] == "resumed"
+        sender.say(type="message", target_id="phone", data=[count, ""])
 
         arrived = [message["data"][0] for message in phone.hear_the_rest()]
-        anew = [hear(again)["data"][0]]
+        anew = [again.hear()["data"][0]]
         while anew[-1] != count:
-            anew.append(hear(again)["data"][0])
+            anew.append(again.hear()["data"][0])
         assert arrived == list(range(len(arrived)))
         assert anew == list(range(anew[0], count + 1))
         assert len(anew) > 10, "the old connection took nearly all of it"

@@ -171,7 +171,20 @@ def test_it_tells_how_much_it_got_and_registers_afresh_when_that_is_too_late() -
     ]
 
 
-def test_what_is_over_the_rate_is_said_again_when_it_is_allowed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_what_is_over_the_rate_is_said_again_when_it_is_allowed(
+    is_slow: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = Server._wait
+
+    def wait_and_be_late(server: Server, seconds: float) -> None:
+        """Do nothing else until the wait is over, as on a machine with much to do."""
+        wait(server, seconds)
+        time.sleep(seconds)
+
+    if is_slow:
+        monkeypatch.setattr(Server, "_wait", wait_and_be_late)
+
     async def client(url: str) -> None:
         async with asyncio.timeout(20), connect(url, NAMES) as server:
             await server.receive()

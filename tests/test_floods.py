@@ -216,6 +216,36 @@ def test_a_client_may_send_a_burst_of_messages_and_no_more(memory: Memory) -> No
     assert client.hear()[0]["type"] == "pong"
 
 
+def test_who_waits_as_it_was_told_is_heard_even_where_the_timer_comes_late() -> None:
+    memory = Memory(message_rate=4, message_burst=20)
+    client = memory.open()
+    for _ in range(21):
+        client.say(type="ping")
+    assert client.hear()[-1]["retry_after_ms"] == 1000
+
+    for _ in range(3):
+        memory.clock.rightNow += 1  # what comes in is read first, and timers after that
+        for _ in range(4):
+            client.say(type="ping")
+        assert [message["type"] for message in client.hear()] == ["pong"] * 4
+        memory.clock.advance(0)
+
+        client.say(type="ping")  # that second's messages were said before it began
+        assert client.hear()[0]["code"] == "rate_limited"
+
+
+def test_who_sends_on_before_a_late_timer_gets_no_more_than_a_seconds_messages() -> None:
+    memory = Memory(message_rate=5, message_burst=20)
+    client = memory.open()
+    memory.clock.rightNow += 3
+
+    for _ in range(40):
+        client.say(type="ping")
+
+    assert [message["type"] for message in client.hear()] == ["pong"] * 25 + ["error"]
+    assert client.close_code == 4429
+
+
 def test_who_keeps_on_sending_too_many_is_told_once_a_second_and_closed() -> None:
     memory = Memory(message_rate=5, message_burst=20)
     client = memory.open()

@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from caller import Caller
 from certificates import make_certificate
 from processes import PATIENCE, server
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.task import Clock
 from twisted.python import usage
-from websockets.sync.client import connect, unix_connect
+from websockets.sync.client import unix_connect
 
 from twisted_signal.certificates import Files
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
@@ -92,10 +93,10 @@ def test_a_key_of_another_certificate_is_one_sentence(certificate: Path, tmp_pat
 # Real servers
 
 
-def exchange(url: str, **options: Any) -> str:
-    with connect(url, **options) as client:
-        client.send('{"type": "register", "client_id": "a"}')
-        return str(client.recv(timeout=PATIENCE))
+def exchange(url: str, tls: ssl.SSLContext | None = None, **options: Any) -> str:
+    with Caller(url, tls, **options) as client:
+        client.say(type="register", client_id="a")
+        return str(client.hear()["type"])
 
 
 def has_ipv6() -> bool:
@@ -111,7 +112,7 @@ def has_ipv6() -> bool:
 def test_ipv6_works(tmp_path: Path) -> None:
     with server("--host", "::1", cwd=tmp_path) as started:
         assert started.url.startswith("ws://[::1]:")
-        assert "registered" in exchange(started.url)
+        assert exchange(started.url) == "registered"
 
 
 @pytest.mark.parametrize("is_secure", [False, True])
@@ -125,7 +126,7 @@ def test_the_proxy_protocol_works(is_secure: bool, certificate: Path, tmp_path: 
             wire = context.wrap_socket(wire, server_hostname="localhost")
         wire.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 4321 443\r\n")
 
-        assert "registered" in exchange("ws://localhost/", sock=wire)
+        assert exchange("ws://localhost/", over=wire) == "registered"
 
 
 def test_tls_works(certificate: Path, tmp_path: Path) -> None:
@@ -133,9 +134,8 @@ def test_tls_works(certificate: Path, tmp_path: Path) -> None:
     with server("--endpoint", endpoint, cwd=tmp_path) as started:
         assert started.url.startswith("wss://")
 
-        assert "registered" in exchange(
-            started.url, ssl=ssl.create_default_context(cafile=str(certificate))
-        )
+        tls = ssl.create_default_context(cafile=str(certificate))
+        assert exchange(started.url, tls) == "registered"
 
 
 def test_a_local_socket_works(tmp_path: Path) -> None:

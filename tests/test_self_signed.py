@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from caller import Caller
 from certificates import issue
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from processes import PATIENCE, server
-from websockets.sync.client import connect
 
 from twisted_signal import self_signed
 from twisted_signal.certificates import CertificateError
@@ -290,9 +290,9 @@ def test_a_client_that_has_the_file_calls_and_a_second_start_shows_the_same(
     for _ in range(2):
         with server(*options, cwd=tmp_path) as started:
             trusting = ssl.create_default_context(cafile=str(tmp_path / "state/self-signed.pem"))
-            with connect(started.url, ssl=trusting) as client:
-                client.send('{"type": "register", "client_id": "a"}')
-                assert "registered" in str(client.recv(timeout=PATIENCE))
+            with Caller(started.url, trusting) as client:
+                client.say(type="register", client_id="a")
+                assert client.hear()["type"] == "registered"
             told.append(started.wait_for(r"The certificate is valid until .* SHA-256 (\S+)")[1])
 
     assert told[0] == told[1]

@@ -1,6 +1,5 @@
 """TLS on real sockets, with the ssl module as the client."""
 
-import json
 import signal
 import socket
 import ssl
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_twisted
+from caller import Caller
 from certificates import DAY, Issued, issue
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,7 +19,6 @@ from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.threads import deferToThread
 from twisted.protocols.haproxy import proxyEndpoint
-from websockets.sync.client import ClientConnection, connect
 
 from twisted_signal.certificates import CertificateError, Files, Pair
 from twisted_signal.renewal import Renewal
@@ -71,8 +70,8 @@ class Place:
         with self.shake_hands(trusting()) as secure:
             return fingerprint(secure)
 
-    def call(self) -> ClientConnection:
-        return connect(f"wss://localhost:{self.port}", ssl=trusting(), sock=self.plain())
+    def call(self) -> Caller:
+        return Caller(f"wss://localhost:{self.port}", trusting(), over=self.plain())
 
     def plain(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
@@ -108,8 +107,8 @@ def test_a_client_that_knows_the_root_only_shakes_hands(
 
 def test_a_client_registers(place: Place) -> None:
     with place.call() as client:
-        client.send('{"type": "register", "client_id": "a"}')
-        assert json.loads(client.recv(timeout=PATIENCE))["type"] == "registered"
+        client.say(type="register", client_id="a")
+        assert client.hear()["type"] == "registered"
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -209,8 +208,8 @@ def test_a_reload_changes_the_certificate_for_those_who_come(
             started.wait_for("The certificate stays as it was: .* holds no PEM private key")
             assert place.shown() == new.fingerprint
 
-            client.send('{"type": "register", "client_id": "a"}')
-            assert json.loads(client.recv(timeout=PATIENCE))["type"] == "registered"
+            client.say(type="register", client_id="a")
+            assert client.hear()["type"] == "registered"
 
 
 # In this process
@@ -225,9 +224,9 @@ def exchange(port: int, first: bytes = b"") -> str:
     """Register; return the answer and the fingerprint."""
     plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     plain.sendall(first)
-    with connect(f"wss://localhost:{port}", ssl=trusting(), sock=plain) as client:
-        client.send('{"type": "register", "client_id": "a"}')
-        answer = str(client.recv(timeout=PATIENCE))
+    with Caller(f"wss://localhost:{port}", trusting(), over=plain) as client:
+        client.say(type="register", client_id="a")
+        answer: str = client.hear()["type"]
         assert isinstance(client.socket, ssl.SSLSocket)
         return answer + fingerprint(client.socket)
 

@@ -97,8 +97,8 @@ class Channel(OpeningProtocol):
     def dataReceived(self, data: bytes) -> None:
         """Bytes came in."""
         factory = self.factory
-        if self.heard != factory.keep_alive.now:
-            self._refill()
+        if self.heard < factory.keep_alive.now:
+            self._refill(factory.keep_alive.now)
         if not factory.outbox.open:
             with factory.outbox:
                 self.dataReceived(data)
@@ -166,10 +166,22 @@ class Channel(OpeningProtocol):
             self.failedByMe = True
             self.end_with(code, reason)
 
-    def _refill(self) -> None:
-        """Let it send as much as the time allows that has passed."""
+    def refill_early(self) -> bool:
+        """Let it send more if the second is over, but the tick comes late; tell whether it may.
+
+        The reactor reads before it looks at its timers: who waits as long as it was told, and not a
+        millisecond longer, would be refused once more.
+        """
         factory = self.factory
-        now = factory.keep_alive.now
+        next_tick = factory.keep_alive.now + 1
+        if self.heard >= next_tick or not factory.is_tick_late:
+            return False
+        self._refill(next_tick)
+        return True
+
+    def _refill(self, now: int) -> None:
+        """Let it send as much as the time allows that has passed. `now`: in ticks."""
+        factory = self.factory
         passed = now - self.heard
         self.heard = now
         self.frames_left = min(factory.most_frames, self.frames_left + passed * factory.frame_rate)

@@ -193,6 +193,12 @@ class ChannelFactory(WebSocketServerFactory):
         left: float = self._next_tick.getTime() - self.reactor.seconds()
         return max(1, ceil(1000 * left))
 
+    @property
+    def is_tick_late(self) -> bool:
+        """Whether clients have had a second that the keep-alive has not counted yet."""
+        tick = self._next_tick
+        return tick is not None and bool(tick.getTime() <= self.reactor.seconds())
+
     def _go_on(self) -> None:
         self._goes_on = False
         count = min(len(self._postponed), TOGETHER)

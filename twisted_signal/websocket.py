@@ -116,8 +116,10 @@ class SignalProtocol(Channel):
             return  # it was on its way while the connection was closed from here
         left = self.messages_left - 1
         if left < 0:
-            self._too_many(session)
-            return
+            if not self.refill_early():
+                self._too_many(session)
+                return
+            left = self.messages_left - 1
         self.messages_left = left
         if self._silence is not None:
             self._end_silence()
