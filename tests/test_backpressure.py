@@ -1,6 +1,7 @@
 """A client that does not read, with a real server and real sockets, plain and over TLS."""
 
 import re
+import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator
@@ -220,56 +221,56 @@ def test_a_server_that_stops_does_not_wait_for_who_does_not_read(start: Start) -
         assert "Traceback" not in place.server.output
 
 
-def test_who_resumes_gets_what_its_old_connection_did_not_deliver(start: Start) -> None:
-    count = 100
+@pytest.fixture
+def missing(start: Start) -> Iterator[tuple[Place, Caller, Silent]]:
+    """A phone that may resume, and has read nothing of 100 messages."""
     with (
         start() as place,
         place.registered("sender", "here") as sender,
         place.silent("phone", "here", resume=True) as phone,
-        Caller(place.server.url, place.tls) as again,
     ):
         sender.hear()
-        for number in range(count):
+        for number in range(100):
             sender.say(type="message", target_id="phone", data=[number, "x" * 4000])
         is_done_with(sender)
+        yield place, sender, phone
 
+
+def resumed(place: Place, sender: Caller, phone: Silent) -> list[int]:
+    """Return the numbers of the messages that the phone gets on another connection."""
+    with Caller(place.server.url, place.tls) as again:
         again.say(type="resume", resume_token=phone.resume_token)
         assert again.hear()["type"] == "resumed"
-        sender.say(type="message", target_id="phone", data=[count, ""])
-
-        arrived = [message["data"][0] for message in phone.hear_the_rest()]
+        sender.say(type="message", target_id="phone", data=[100, ""])
         anew = [again.hear()["data"][0]]
-        while anew[-1] != count:
+        while anew[-1] != 100:
             anew.append(again.hear()["data"][0])
-        assert arrived == list(range(len(arrived)))
-        assert anew == list(range(anew[0], count + 1))
-        assert len(anew) > 10, "the old connection took nearly all of it"
-        # What is not acknowledged may have arrived; rather a message comes twice than never.
-        assert anew[0] <= len(arrived)
+    assert anew == list(range(anew[0], 101))
+    return anew
 
 
-def test_who_resumes_after_a_reset_gets_what_the_kernel_had_not_delivered(start: Start) -> None:
-    count = 100
-    with (
-        start() as place,
-        place.registered("sender", "here") as sender,
-        place.silent("phone", "here", resume=True) as phone,
-        connect(place.server.url, ssl=place.tls, max_size=None, close_timeout=1) as again,
-    ):
-        hear(sender)
-        for number in range(count):
-            say(sender, type="message", target_id="phone", data=[number, "x" * 4000])
-        is_done_with(sender)
-        phone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        phone.socket.close()
-        place.server.wait_for("Connection lost: phone")
-        say(sender, type="message", target_id="phone", data=[count, ""])
+def test_who_resumes_gets_what_its_old_connection_did_not_deliver(
+    missing: tuple[Place, Caller, Silent],
+) -> None:
+    _, _, phone = missing
 
-        say(again, type="resume", resume_token=phone.resume_token)
-        assert hear(again)["type"] == "resumed"
-        anew = [hear(again)["data"][0]]
-        while anew[-1] != count:
-            anew.append(hear(again)["data"][0])
+    anew = resumed(*missing)
 
-        assert anew == list(range(anew[0], count + 1))
-        assert anew[0] <= 2 * 2 * SMALL // 4000, "more than a client's buffer can have taken"
+    arrived = [message["data"][0] for message in phone.hear_the_rest()]
+    assert arrived == list(range(len(arrived)))
+    assert len(anew) > 10, "the old connection took nearly all of it"
+    # What is not acknowledged may have arrived; rather a message comes twice than never.
+    assert anew[0] <= len(arrived)
+
+
+def test_who_resumes_after_a_reset_gets_what_the_kernel_had_not_delivered(
+    missing: tuple[Place, Caller, Silent],
+) -> None:
+    place, _, phone = missing
+    phone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    phone.socket.close()
+    place.server.wait_for("Connection lost: phone")
+
+    anew = resumed(*missing)
+
+    assert anew[0] <= 2 * 2 * SMALL // 4000, "more than a client's buffer can have taken"
