@@ -1,3 +1,4 @@
+import sys
 from contextlib import suppress
 
 import msgspec
@@ -9,9 +10,12 @@ from plain import plain
 from twisted_signal.dialects.readme import ReadmeDialect
 from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError, UnknownType
 from twisted_signal.messages import (
+    MAX_REST,
     ClientMessage,
     Error,
     IceCandidate,
+    Leave,
+    Message,
     Offer,
     PeerJoined,
     PeerLeft,
@@ -44,6 +48,22 @@ def decode(data: bytes) -> ClientMessage:
 )
 def test_documented_messages_are_understood(data: bytes, message: ClientMessage) -> None:
     assert decode(data) == message
+
+
+@pytest.mark.parametrize("relayed", [b'"x"', b'"%s"' % (b"x" * 5000)])
+@pytest.mark.parametrize("rest", [100, 1000, 50_000])
+def test_of_a_frame_no_more_is_kept_than_what_is_relayed_of_it(relayed: bytes, rest: int) -> None:
+    data = b'{"type":"message","data":%s,"more":"%s"}' % (relayed, b"y" * rest)
+    unheld = sys.getrefcount(data)
+
+    message = decode(data)
+
+    assert message == Message(msgspec.Raw(relayed))
+    assert sys.getrefcount(data) <= unheld + (rest < MAX_REST)
+
+
+def test_a_long_message_of_which_nothing_is_relayed_is_understood_too() -> None:
+    assert decode(b'{"type":"leave"%s}' % (b" " * 5000)) == Leave()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ from plain import PlainClient, raw
 
 from twisted_signal.errors import InvalidMessage, PeerUnreachable, ResumeExpired
 from twisted_signal.mailbox import MAX_MESSAGES, MAX_SIZE, Mailbox
-from twisted_signal.messages import PeerLeft, RelayedIceCandidate, RelayedOffer, ServerMessage
+from twisted_signal.messages import (
+    Error,
+    PeerLeft,
+    RelayedIceCandidate,
+    RelayedOffer,
+    ServerMessage,
+)
 
 
 def said(number: int) -> RelayedIceCandidate:
@@ -86,6 +92,15 @@ def test_what_is_kept_is_bounded_in_bytes_too(mailbox: Mailbox) -> None:
     with pytest.raises(ResumeExpired):
         reconnect(mailbox, received=0)
     assert len(reconnect(mailbox, received=1)) == 2
+
+
+def test_an_error_that_repeats_a_long_name_is_not_kept_for_nothing(mailbox: Mailbox) -> None:
+    for _ in range(9):
+        mailbox.deliver(Error("peer_not_found", "There is none.", "x" * 60_000))
+
+    with pytest.raises(ResumeExpired):
+        reconnect(mailbox, received=0)
+    assert len(reconnect(mailbox, received=1)) == 8
 
 
 def test_what_the_network_lost_is_missed_by_who_does_not_count(

@@ -10,10 +10,13 @@ from twisted_signal.messages import (
     Answer,
     Error,
     IceCandidate,
+    Leave,
     Message,
     Offer,
+    PeerDescription,
     PeerJoined,
     PeerLeft,
+    Peers,
     Register,
     Registered,
     Relay,
@@ -78,6 +81,13 @@ def test_the_size_of_a_message_is_that_of_its_json() -> None:
         assert payload_size(message) == len(b'"\xc3\xa9"')
         assert payload_size(message.relayed("a")) == len(b'"\xc3\xa9"')
     assert payload_size(PeerLeft("a")) == 0
+
+
+def test_what_else_clients_choose_of_a_message_counts_too() -> None:
+    assert payload_size(Offer(raw("é"), "x" * 50)) == 54
+    assert payload_size(Leave()) == payload_size(Error("c", "m")) == 0
+    assert payload_size(Error("c", "m", "x" * 50)) == 50
+    assert payload_size(Peers("r", [PeerDescription("ab", "pc"), PeerDescription("c", "")])) == 5
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import logging
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Raw, Struct
+from msgspec.structs import replace
 
 NAME_LENGTH = 128
 """The longest `client_id`, `room_id` and `client_type`, in characters."""
@@ -299,7 +300,33 @@ _PAYLOADS = {
 }
 
 
-def payload_size(message: ClientMessage | ServerMessage) -> int:
-    """Return how many bytes, as JSON, a message has of what one peer says to another."""
+MAX_REST = 1024
+"""Bytes of a frame, beside what is relayed of it, that may be kept as long as that."""
+
+
+def without_frame(message: ClientMessage, frame_size: int) -> ClientMessage:
+    """Return a message that keeps no large frame in memory for a small part of it.
+
+    Raw JSON is a part of the frame that it came in, not a copy (`msgspec.Raw`), and bounds on what
+    waits count the part.
+    """
     field = _PAYLOADS.get(type(message))
-    return len(getattr(message, field)) if field is not None else 0
+    if field is None:
+        return message
+    payload: Raw = getattr(message, field)
+    if frame_size - len(payload) <= MAX_REST:
+        return message
+    return replace(message, **{field: payload.copy()})
+
+
+def payload_size(message: ClientMessage | ServerMessage) -> int:
+    """Return how much of a message clients have chosen: in bytes of JSON, of names in characters.
+
+    Who comes and goes costs nothing, its names are short.
+    """
+    field = _PAYLOADS.get(type(message))
+    size = len(getattr(message, field)) if field is not None else 0
+    if isinstance(message, Peers):
+        return sum(len(peer.client_id) + len(peer.client_type) for peer in message.peers)
+    target_id: str | None = getattr(message, "target_id", None)
+    return size if target_id is None else size + len(target_id)

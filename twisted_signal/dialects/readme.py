@@ -5,6 +5,7 @@ import msgspec
 from twisted_signal.dialects.base import decode_json, type_names
 from twisted_signal.errors import InvalidMessage
 from twisted_signal.messages import (
+    MAX_REST,
     RELAYS,
     ClientMessage,
     Leave,
@@ -16,6 +17,7 @@ from twisted_signal.messages import (
     Resume,
     ServerMessage,
     Token,
+    without_frame,
 )
 
 ReadmeMessage = Register | Relay | Message | Resume | Leave | ListPeers | Ping | Token
@@ -47,7 +49,7 @@ class ReadmeDialect:
                 raise InvalidMessage("`target_id`", "is missing: name the peer that this is for")
         elif isinstance(message, Register) and message.client_id is None:
             raise InvalidMessage("`client_id`", "is missing: choose an id for this client")
-        return message
+        return message if len(data) <= MAX_REST else without_frame(message, len(data))
 
     def encode(self, message: ServerMessage) -> bytes:
         """See Dialect. What is said to many is encoded once: they get the same bytes object."""
