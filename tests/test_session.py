@@ -295,6 +295,54 @@ def test_a_claimant_may_ask_for_another_id_meanwhile(registry: Registry) -> None
     assert holder.client.closed is None
 
 
+def test_a_claimant_that_registers_where_it_is_claims_nothing_any_more(registry: Registry) -> None:
+    holder, mover = registered(registry, "pc"), registered(registry, "m")
+    holder.client.alive = None
+    mover.say(Register("pc"))
+
+    mover.say(Register("m"))
+    holder.client.answer(alive=False)
+
+    assert mover.hear() == [Registered("m", "default", ["pc"])]
+    assert holder.client.closed is None
+
+
+def test_a_claimant_that_leaves_claims_nothing_any_more(registry: Registry) -> None:
+    holder, mover = registered(registry, "pc"), registered(registry, "m")
+    holder.client.alive = None
+    mover.say(Register("pc"))
+
+    mover.say(Leave())
+    holder.client.answer(alive=False)
+
+    assert mover.hear() == []
+    assert mover.session.member is None
+    assert holder.client.closed is None
+
+
+def test_of_a_claim_that_is_repeated_the_last_word_counts(registry: Registry) -> None:
+    _, holder, claimant = claim(registry)
+
+    claimant.say(Register("pc", client_type="newer", resume=True))
+    holder.client.answer(alive=False)
+
+    (told,) = claimant.hear()
+    assert isinstance(told, Registered)
+    assert told.resume_token is not None
+    assert claimant.session.member is not None
+    assert claimant.session.member.client_type == "newer"
+
+
+def test_an_id_is_free_that_its_holder_gave_up_before_it_answered(registry: Registry) -> None:
+    _, holder, claimant = claim(registry)
+
+    holder.say(Leave())
+    holder.client.answer(alive=True)
+
+    assert claimant.hear() == [Registered("pc", "default", ["w"])]
+    assert holder.client.closed is None
+
+
 def test_a_claim_ends_with_its_connection(registry: Registry) -> None:
     witness, holder, claimant = claim(registry)
 
@@ -609,6 +657,20 @@ def test_a_kept_place_is_not_had_by_a_newcomer_when_its_owner_comes_back(
 
     assert claimant.hear_error().code == "id_taken"
     assert again.session.member is not None
+
+
+def test_what_a_claimant_said_goes_on_when_it_resumes(registry: Registry) -> None:
+    witness, holder, claimant = claim(registry)
+    phone, token = resumable(registry)
+    phone.session.lose()
+    witness.hear()
+    claimant.say(Offer(raw("v=0"), "w"))
+
+    claimant.say(Resume(token))
+
+    assert witness.hear() == [RelayedOffer("phone", raw("v=0"))]
+    holder.client.answer(alive=False)
+    assert holder.client.closed is None
 
 
 def test_a_place_that_is_left_is_not_kept(registry: Registry) -> None:

@@ -795,6 +795,25 @@ def test_a_holder_that_answers_the_ping_keeps_its_id(memory: Memory) -> None:
     assert holder.close_code is None
 
 
+def test_a_claim_is_good_for_as_long_as_the_token_that_was_shown_for_it(guarded: Memory) -> None:
+    memory = Memory(guarded.factory.verifier, max_room_size=1)
+    for room_id in ("lab1", "lab2"):
+        shown = token(room=room_id)
+        memory.open().say(type="register", client_id="a", room_id=room_id, token=shown)
+    claimant = memory.open()
+    claimant.say(type="register", client_id="a", room_id="lab1", token=token(10))
+    claimant.say(type="register", client_id="b", room_id="lab2", token=token(room="lab2"))
+    assert claimant.hear()[0]["code"] == "room_full"
+
+    memory.wait(2)
+    assert claimant.hear()[0]["type"] == "registered"
+    for _ in range(68):
+        memory.wait(1)
+        claimant.answer()
+
+    assert claimant.close_code == 4401
+
+
 def test_a_holder_that_says_nothing_is_dropped_after_a_time(memory: Memory) -> None:
     holder, claimant = claimed(memory)
 

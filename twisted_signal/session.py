@@ -52,14 +52,23 @@ class Claim:
     What the client says meanwhile waits for the answer.
     """
 
-    __slots__ = ("client_id", "held", "message")
+    __slots__ = ("client_id", "expires_at", "held", "message")
 
     def __init__(
-        self, message: Register, client_id: str, held: Queue[ClientMessage] | None
+        self,
+        message: Register,
+        client_id: str,
+        expires_at: float | None,
+        held: Queue[ClientMessage] | None,
     ) -> None:
-        """`held`: what waits already, for a claim that was made before."""
+        """
+        Args:
+            expires_at: of the token that was shown for this claim.
+            held: what waits already, for a claim that was made before.
+        """
         self.message = message
         self.client_id = client_id
+        self.expires_at = expires_at
         self.held: Queue[ClientMessage] = held or Queue(64, 256 * 1024)
 
 
@@ -160,6 +169,7 @@ class Session:
             case ListPeers():
                 self._list_peers(member)
             case Leave():  # pragma: no branch - the union ends here
+                self._claim = None  # nothing waits for it: who has a place does not wait
                 self._leave(member)
 
     def refuse(self, error: SignalError) -> None:
@@ -230,6 +240,7 @@ class Session:
             before.client_type = message.client_type
             self._confirm(before, resume=message.resume)
             hand_over_again(before, before)
+            self._let_go_on()
             return
         client_id = message.client_id
         if client_id is None:
@@ -294,7 +305,6 @@ class Session:
         member, before, missed = self._registry.resume(
             self, self._client, message.resume_token, message.received
         )
-        self._claim = None
         self.label = member.label
         log.info(
             "Client resumed: %s in room %s, with %d messages that it missed",
@@ -314,6 +324,7 @@ class Session:
         self._expires_at = member.expires_at
         if self._token is not None:
             self._renew(self._token, now_ns)
+        self._let_go_on()
 
     # An id that another connection has
 
@@ -324,6 +335,7 @@ class Session:
             message.room_id,
             holder.client_id,
         ):
+            claim.message, claim.expires_at = message, self._expires_at
             return  # it is being found out
         log.info(
             "%s wants to be %s in room %s: asking whether that one is alive",
@@ -332,17 +344,18 @@ class Session:
             holder.room.label,
         )
         held = claim.held if claim is not None else None
-        self._claim = claim = Claim(message, holder.client_id, held)
+        self._claim = claim = Claim(message, holder.client_id, self._expires_at, held)
         holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, alive=alive))
 
     def _answered(self, claim: Claim, holder: Member, *, alive: bool) -> None:
         if self._claim is not claim:
             return  # the client is gone, or wants something else by now
         try:
-            if alive:
-                raise IdTaken(claim.client_id, claim.message.room_id)
             if holder.owner.member is holder:
+                if alive:
+                    raise IdTaken(claim.client_id, claim.message.room_id)
                 self._take_over(holder)
+            self._expires_at = claim.expires_at
             self._enter(claim.message, claim.client_id)
         except SignalError as error:
             self.refuse(error)
