@@ -994,6 +994,38 @@ def test_a_place_that_is_kept_is_counted_once(memory: Memory) -> None:
     assert place.kept == 0
 
 
+@pytest.mark.parametrize(
+    "message", [{"type": "resume"}, {"type": "register", "client_id": "phone"}]
+)
+def test_a_place_that_somebody_has_again_is_not_counted_as_kept(
+    memory: Memory, message: dict[str, str]
+) -> None:
+    phone, token = resumable(memory)
+    place = phone.protocol.place
+    assert place is not None
+    phone.transport.end()
+    assert place.kept == 1
+
+    memory.open().say(**message, resume_token=token)
+    memory.wait(2)
+
+    assert place.kept == 0
+    memory.wait(30)
+    assert list(memory.factory.registry.rooms["default"].members) == ["phone"]
+
+
+def test_a_network_may_break_again_and_again() -> None:
+    memory = Memory(max_clients_per_address=2)
+    phone, token = resumable(memory)
+
+    for _ in range(5):
+        phone.transport.end()
+        phone = memory.open()
+        phone.say(type="resume", resume_token=token)
+        (told,) = phone.hear()
+        token = told["resume_token"]
+
+
 @pytest.mark.parametrize(("unarrived", "lost"), [(0, 0), (SLACK, 0), (100, 1), (2050, 2)])
 def test_what_the_network_lost_is_sent_anew(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, unarrived: int, lost: int

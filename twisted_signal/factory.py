@@ -145,24 +145,31 @@ class ChannelFactory(WebSocketServerFactory):
             self._next_tick = None
             self.refusals.tick()
 
-    def keep(self, place: Place, give_up: Callable[[], None]) -> bool:
-        """Let a place in a room outlive its connection, for a time; or return that it must not.
+    def keep(self, place: Place, give_up: Callable[[], None]) -> Callable[[], None] | None:
+        """Let a place in a room outlive its connection, for a time, if it may.
 
         Args:
             place: where the connection comes from.
             give_up: called at the end of the time.
+
+        Returns:
+            What to call when somebody has the place before that; None: it may not.
         """
         counted = self.admission.keep(place)
         if counted is None:
             self.refusals.count["kept_places"] += 1
-            return False
+            return None
 
         def end() -> None:
             self.admission.give_up(counted, self.reactor.seconds())
             give_up()
 
-        self.reactor.callLater(self.limits.resume_window, end)
-        return True
+        def end_early() -> None:
+            timer.cancel()
+            self.admission.give_up(counted, self.reactor.seconds())
+
+        timer = self.reactor.callLater(self.limits.resume_window, end)
+        return end_early
 
     def watch(self, channel: Channel) -> None:
         """See that a channel which is open ends when its client is gone."""

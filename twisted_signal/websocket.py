@@ -61,7 +61,15 @@ TOO_MANY = 4429
 class SignalProtocol(Channel):
     """One client's connection. Implements `connection.Client`."""
 
-    __slots__ = ("_conversation", "_expiry", "_inquiry", "_session", "_silence", "_token")
+    __slots__ = (
+        "_conversation",
+        "_expiry",
+        "_inquiry",
+        "_session",
+        "_silence",
+        "_succeeded",  # to be called when another connection has the place that is kept
+        "_token",
+    )
 
     factory: Any  # the SignalFactory that made it
 
@@ -72,6 +80,7 @@ class SignalProtocol(Channel):
         self._silence: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
         self._inquiry: Inquiry | None = None
+        self._succeeded: Callable[[], None] | None = None
         self._token: str | None = None
 
     def connectionMade(self) -> None:
@@ -277,6 +286,9 @@ class SignalProtocol(Channel):
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
+        if code == REPLACED and self._succeeded is not None:
+            self._succeeded()
+            self._succeeded = None
         if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
             # Nothing arrives there; what is under way must not, later, for it is sent anew.
             self._drop("its place is taken, and it does not read")
@@ -326,10 +338,17 @@ class SignalProtocol(Channel):
         """The connection is no more of use: keep the place for a while, or give it up."""
         if session.is_away:
             return  # that is known already
-        if session.lose() and self.factory.keep(self.place, session.end):
-            return
+        if session.lose():
+            self._succeeded = self.factory.keep(self.place, lambda: self._give_up(session))
+            if self._succeeded is not None:
+                return
         session.end()
         self._answer_inquiry(alive=False)
+
+    def _give_up(self, session: Session) -> None:
+        """Nobody has come back in time."""
+        self._succeeded = None
+        session.end()
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
