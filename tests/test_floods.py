@@ -354,6 +354,22 @@ def test_coming_and_going_counts_once_for_each_who_is_told(there: str) -> None:
     assert [message["type"] for message in client.hear()] == ["pong"] * 7 + ["error"]
 
 
+def test_what_waits_to_be_told_to_a_room_counts_for_each_who_will_be_told() -> None:
+    memory = Memory(message_rate=5, message_burst=40)
+    others = told_to_others(memory)
+    others[0].hear()
+    claimant = memory.open()
+    claimant.say(type="register", client_id="1")  # who does not answer
+
+    for _ in range(10):
+        claimant.say(type="message", data="to all")
+    memory.wait(2)
+
+    assert claimant.hear()[0]["code"] == "rate_limited"
+    heard = [message["type"] for message in others[0].hear()]
+    assert heard == ["peer_left", "peer_joined", "message", "message", "message"]
+
+
 def test_a_client_may_say_something_to_the_largest_room_for_ever() -> None:
     memory = Memory(message_rate=5, message_burst=40)
     first, *others = told_to_others(memory)

@@ -134,8 +134,12 @@ class Session:
 
     @property
     def company(self) -> int:
-        """How many others are in its room."""
-        return len(self.member.room.members) - 1 if self.member is not None else 0
+        """How many others are in its room, or in the one that it claims an id in, if more."""
+        count = len(self.member.room.members) - 1 if self.member is not None else 0
+        if self._claim is None:
+            return count
+        claimed = self._registry.rooms.get(self._claim.message.room_id)
+        return max(count, len(claimed.members) - 1 if claimed is not None else 0)
 
     def handle(self, message: ClientMessage, now_ns: int) -> None:  # noqa: C901 - a case a message
         """Do what a message asks for.
