@@ -134,11 +134,26 @@ def test_an_answered_ping_frees_what_was_sent_before_it(mailbox: Mailbox) -> Non
     assert reconnect(mailbox, received=1) == [said(1)]
 
 
+def test_an_answer_that_comes_late_frees_nothing_of_what_was_promised_since(
+    mailbox: Mailbox, client: PlainClient
+) -> None:
+    for number in range(3):
+        mailbox.deliver(said(number))
+    mark = mailbox.mark()
+    again = Mailbox(client, "phone", "t1")  # it has registered again
+    again.deliver(said(3))
+
+    again.arrived(mark)
+
+    assert reconnect(again, received=0) == [said(3)]
+
+
 @pytest.mark.parametrize("mark", [b"", b"x", b"-1", b"9" * 125, b"\xff", "²".encode(), b"1.5"])
 def test_a_pong_of_any_kind_does_no_harm(mailbox: Mailbox, mark: bytes) -> None:
     mailbox.deliver(said(0))
 
     mailbox.arrived(mark)
+    mailbox.arrived(b"t0 " + mark)
 
     assert reconnect(mailbox, received=0) == [said(0)]
 

@@ -90,12 +90,14 @@ class Mailbox:
 
     def mark(self) -> bytes:
         """Return what a ping should carry, for `arrived` to be told when it is answered."""
-        return b"%d" % self._delivered
+        # The counting begins anew with each token, while an answer may be under way.
+        return b"%s %d" % (self.token[:8].encode(), self._delivered)
 
     def arrived(self, mark: bytes) -> None:
         """A ping was answered: whatever was sent before it has arrived."""
-        if mark.isdigit() and len(mark) < 20:
-            while self._kept and self._delivered - len(self._kept) < int(mark):
+        name, _, count = mark.partition(b" ")
+        if name == self.token[:8].encode() and count.isdigit() and len(count) < 20:
+            while self._kept and self._delivered - len(self._kept) < int(count):
                 self._forget_oldest()
 
     def deliver(self, message: ServerMessage) -> None:
