@@ -757,6 +757,30 @@ def test_a_place_can_be_resumed_with_a_fresh_token(guarded: Memory) -> None:
     assert again.close_code is None
 
 
+@pytest.mark.parametrize(("shown", "code"), [({}, 4401), ({"exp": 2e9, "room": "lab2"}, 4403)])
+def test_who_shows_a_wrong_token_when_it_resumes_may_show_another(
+    guarded: Memory, shown: dict[str, object], code: int
+) -> None:
+    pc = guarded.open(f"/?token={token()}")
+    pc.say(type="register", client_id="pc", room_id="lab1")
+    client = guarded.open()
+    client.say(type="register", client_id="a", room_id="lab1", token=token(10), resume=True)
+    (registered,) = client.hear()
+    client.transport.end()
+    pc.hear()
+    pc.say(type="offer", target_id="a", sdp="v=0")
+
+    wrong = guarded.open(f"/?token={by_secret({**CLAIMS, 'exp': 1} | shown)}")
+    wrong.say(type="resume", resume_token=registered["resume_token"])
+
+    assert [message["type"] for message in wrong.hear()] == ["error"]
+    assert wrong.close_code == code
+    assert pc.hear() == []
+    again = guarded.open(f"/?token={token()}")
+    again.say(type="resume", resume_token=registered["resume_token"])
+    assert [message["type"] for message in again.hear()] == ["resumed", "offer"]
+
+
 def test_a_token_is_never_logged(guarded: Memory, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     shown = token()

@@ -207,6 +207,10 @@ class Registry:
             member.client = member.mailbox.client
             member.mailbox = None
 
+    def resumable(self, token: str) -> Member | None:
+        """Return whose place a token is for, if it is for any."""
+        return self._resumable.get(token)
+
     def resume(
         self, owner: Owner, client: Client, token: str, received: int | None
     ) -> tuple[Member, Client, list[ServerMessage]]:
@@ -224,7 +228,7 @@ class Registry:
         Raises:
             ResumeExpired, InvalidMessage: it cannot go on there; nothing has changed.
         """
-        member = self._resumable.get(token)
+        member = self.resumable(token)
         if member is None or member.mailbox is None:
             raise ResumeExpired
         next_token = self._new_token()

@@ -162,7 +162,7 @@ class Session:
             case Ping():
                 self._tell(Pong(now_ns // 1_000_000))
             case Token():
-                self._renew(message.token, now_ns)
+                self._renew(message.token, now_ns, member)
             case ClientReport():
                 said = quoted(without_tokens(without_sdp(message.message[:REPORT_LENGTH])))
                 log.warning("Reported by %s: %s", self.label, said)
@@ -218,8 +218,8 @@ class Session:
         self._expires_at = claims.expires_at
         return replace(message, client_id=identity.client_id, client_type=identity.client_type)
 
-    def _renew(self, token: str, now_ns: int) -> None:
-        """Let the client stay as long as a fresh token allows.
+    def _renew(self, token: str, now_ns: int, member: Member | None) -> None:
+        """Let a client stay as long as a fresh token allows.
 
         Raises:
             Unauthorized, Forbidden: it does not allow what the client is and where it is.
@@ -227,11 +227,10 @@ class Session:
         if self._verifier is None:
             return
         claims = self._verifier.verify(token, now_ns / 1e9)
-        member = self.member
         if member is not None:
             claims.admit(member.room.room_id, member.client_id, member.client_type)
             member.expires_at = claims.expires_at
-            self._client.admit(claims.expires_at)
+            member.client.admit(claims.expires_at)
         self._token = token
 
     def _register(self, message: Register) -> None:
@@ -306,6 +305,9 @@ class Session:
         arrival = self.member
         if arrival is not None and arrival.handed_over is None:
             raise InvalidMessage("`resume`", "is for a new connection, before anything else")
+        place = self._registry.resumable(message.resume_token)
+        if place is not None and self._token is not None:
+            self._renew(self._token, now_ns, place)
         member, before, missed = self._registry.resume(
             self, self._client, message.resume_token, message.received
         )
@@ -326,8 +328,6 @@ class Session:
         if arrival is not None:
             tell_room(arrival.room, PeerLeft(arrival.client_id), arrival)
         self._expires_at = member.expires_at
-        if self._token is not None:
-            self._renew(self._token, now_ns)
         self._let_go_on()
 
     # An id that another connection has
