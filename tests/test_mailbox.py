@@ -210,18 +210,6 @@ def test_the_connection_is_asked_whether_it_is_alive(
     assert answers == [alive]
 
 
-def test_who_comes_back_before_the_answer_is_alive(mailbox: Mailbox, client: PlainClient) -> None:
-    client.alive = None
-    answers: list[bool] = []
-    mailbox.ask_if_alive(answers.append)
-    mailbox.disconnect()
-
-    reconnect(mailbox)
-    client.answer(alive=False)
-
-    assert answers == [True]
-
-
 @given(st.lists(st.sampled_from(["say", "lose", "break", "ping", "resume"])))
 def test_who_counts_gets_everything_once_and_in_order(events: list[str]) -> None:
     client, got = PlainClient(), []

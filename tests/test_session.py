@@ -659,6 +659,36 @@ def test_a_kept_place_is_not_had_by_a_newcomer_when_its_owner_comes_back(
     assert again.session.member is not None
 
 
+@pytest.mark.parametrize("resumes_at_first", [True, False])
+@pytest.mark.parametrize("is_back", [True, False])
+def test_who_is_asked_and_registers_again_keeps_its_place_if_it_is_back(
+    registry: Registry, resumes_at_first: bool, is_back: bool
+) -> None:
+    holder = party(registry)
+    holder.client.alive = None
+    holder.say(Register("phone", resume=resumes_at_first))
+    claimant = party(registry)
+    claimant.say(Register("phone"))
+
+    lost = holder
+    for _ in range(2):  # the connection changes between two promises, and after them
+        lost.say(Register("phone", resume=True))
+        *_, told = lost.hear()
+        assert isinstance(told, Registered)
+        assert told.resume_token is not None
+        lost.session.lose()
+        lost = resumed(registry, told.resume_token)
+        lost.hear()
+    if not is_back:
+        lost.session.lose()
+    holder.client.answer(alive=False)
+
+    if is_back:
+        assert claimant.hear_error().code == "id_taken"
+    else:
+        assert claimant.hear() == [Registered("phone", "default", [])]
+
+
 def test_what_a_claimant_said_goes_on_when_it_resumes(registry: Registry) -> None:
     witness, holder, claimant = claim(registry)
     phone, token = resumable(registry)

@@ -127,11 +127,8 @@ class Mailbox:
         self.client.close(code, reason)
 
     def ask_if_alive(self, answered: Callable[[bool], None]) -> None:
-        """See `connection.Client`. A client that has come back by then is alive, too."""
-        asked = self.client
-        asked.ask_if_alive(
-            lambda alive: answered(alive or (self.is_connected and self.client is not asked))
-        )
+        """See `connection.Client`."""
+        self.client.ask_if_alive(answered)
 
     def admit(self, expires_at: float | None) -> None:
         """See `connection.Client`."""

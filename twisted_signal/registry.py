@@ -78,6 +78,11 @@ class Member:
         self.backlog: Backlog | None = None
         self.handed_over: list[tuple[Member, Waiting]] | None = None
 
+    @property
+    def is_away(self) -> bool:
+        """Whether its place is kept without a connection."""
+        return self.mailbox is not None and not self.mailbox.is_connected
+
     def peers(self) -> Iterator["Member"]:
         """Yield the other members of the room, in the order they joined."""
         return (member for member in self.room.members.values() if member is not self)

@@ -34,7 +34,7 @@ from twisted_signal.messages import (
     Token,
     payload_size,
 )
-from twisted_signal.registry import DuplicateId, Member, Registry
+from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
 from twisted_signal.text import quoted, without_sdp, without_tokens
 
@@ -129,8 +129,7 @@ class Session:
     @property
     def is_away(self) -> bool:
         """Whether its place is kept without a connection."""
-        mailbox = self.member.mailbox if self.member is not None else None
-        return mailbox is not None and not mailbox.is_connected
+        return self.member is not None and self.member.is_away
 
     @property
     def company(self) -> int:
@@ -349,14 +348,16 @@ class Session:
         )
         held = claim.held if claim is not None else None
         self._claim = claim = Claim(message, holder.client_id, self._expires_at, held)
-        holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, alive=alive))
+        asked = holder.owner
+        holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, asked, alive=alive))
 
-    def _answered(self, claim: Claim, holder: Member, *, alive: bool) -> None:
+    def _answered(self, claim: Claim, holder: Member, asked: Owner, *, alive: bool) -> None:
         if self._claim is not claim:
             return  # the client is gone, or wants something else by now
+        is_back = holder.owner is not asked and not holder.is_away
         try:
             if holder.owner.member is holder:
-                if alive:
+                if alive or is_back:
                     raise IdTaken(claim.client_id, claim.message.room_id)
                 self._take_over(holder)
             self._expires_at = claim.expires_at
