@@ -13,8 +13,8 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text", "errors", "messages", "nesting", "auth", "backlog", "limits", "connection", "mailbox",
-    "refusals", "registry", "relay", "dialects", "session", "frames", "handshake", "outbox",
-    "admission", "proxies", "origins", "keepalive", "inquiry", "stalls",
+    "refusals", "registry", "relay", "dialects", "claim", "session", "frames", "handshake",
+    "outbox", "admission", "proxies", "origins", "keepalive", "inquiry", "stalls",
 )  # fmt: skip
 
 

@@ -703,6 +703,20 @@ def test_what_a_claimant_said_goes_on_when_it_resumes(registry: Registry) -> Non
     assert holder.client.closed is None
 
 
+def test_who_has_said_something_in_its_room_cannot_resume(registry: Registry) -> None:
+    _, token = resumable(registry)
+    newcomer = party(registry)
+    newcomer.say(Arrival("guessed", "default", "android"))
+    newcomer.say(Message(raw("hello")))
+    newcomer.hear()
+
+    newcomer.say(Resume(token))
+
+    (told,) = newcomer.hear()
+    assert isinstance(told, Error)
+    assert told.code == "invalid_message"
+
+
 def test_a_place_that_is_left_is_not_kept(registry: Registry) -> None:
     phone, token = resumable(registry)
 

@@ -48,6 +48,7 @@ def send(message: Message, sender: Member) -> None:
     Raises:
         SignalError: the target cannot get it. Of a message for everybody nothing is said.
     """
+    sender.handed_over = None
     if message.target_id is not None:
         _pass_on(message, sender, sender.peer(message.target_id))
         return

@@ -8,7 +8,7 @@ import logging
 from msgspec.structs import replace
 
 from twisted_signal.auth import Verifier
-from twisted_signal.backlog import Queue
+from twisted_signal.claim import Claim
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
@@ -32,7 +32,6 @@ from twisted_signal.messages import (
     Resumed,
     ServerMessage,
     Token,
-    payload_size,
 )
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
@@ -44,32 +43,6 @@ REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
 REPLACED = 4409
 """The close code for a connection whose place another one has taken."""
-
-
-class Claim:
-    """A `register` for an id that another connection has, while that one is asked if it is alive.
-
-    What the client says meanwhile waits for the answer.
-    """
-
-    __slots__ = ("client_id", "expires_at", "held", "message")
-
-    def __init__(
-        self,
-        message: Register,
-        client_id: str,
-        expires_at: float | None,
-        held: Queue[ClientMessage] | None,
-    ) -> None:
-        """
-        Args:
-            expires_at: of the token that was shown for this claim.
-            held: what waits already, for a claim that was made before.
-        """
-        self.message = message
-        self.client_id = client_id
-        self.expires_at = expires_at
-        self.held: Queue[ClientMessage] = held or Queue(64, 256 * 1024)
 
 
 class Session:
@@ -334,10 +307,7 @@ class Session:
     def _ask(self, holder: Member, message: Register) -> None:
         """Find out whether the holder of an id is alive."""
         claim = self._claim
-        if claim is not None and (claim.message.room_id, claim.client_id) == (
-            message.room_id,
-            holder.client_id,
-        ):
+        if claim is not None and claim.is_for(message.room_id, holder.client_id):
             claim.message, claim.expires_at = message, self._expires_at
             return  # it is being found out
         log.info(
@@ -346,8 +316,7 @@ class Session:
             holder.label,
             holder.room.label,
         )
-        held = claim.held if claim is not None else None
-        self._claim = claim = Claim(message, holder.client_id, self._expires_at, held)
+        self._claim = claim = Claim(message, holder.client_id, self._expires_at, claim)
         asked = holder.owner
         holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, asked, alive=alive))
 
@@ -371,7 +340,7 @@ class Session:
         claim, self._claim = self._claim, None
         if claim is None:
             return
-        for message in claim.held.take():
+        for message in claim.take():
             try:
                 self.handle(message, 0)  # none of them asks for the time
             except SignalError as error:
@@ -379,7 +348,7 @@ class Session:
 
     def _hold(self, message: ClientMessage) -> None:
         """Let a message wait until the client has its place, if it is about to get one."""
-        if self._claim is None or not self._claim.held.add(message, payload_size(message)):
+        if self._claim is None or not self._claim.hold(message):
             raise NotRegistered(getattr(message, "target_id", None))
 
     def _take_over(self, holder: Member) -> None:
