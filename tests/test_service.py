@@ -346,6 +346,7 @@ def in_a_terminal(directory: Path, *command: str) -> tuple[int, int]:
     process, terminal = pty.fork()
     if process == 0:
         try:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may be run under nohup
             os.chdir(directory)
             os.execvp(command[0], command)
         finally:
