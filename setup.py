@@ -38,7 +38,7 @@ setup(
         "test": [
             "aiortc>=1.16",
             "coverage>=7.6",
-            "hypothesis>=6.100",
+            "hypothesis>=6.112",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
             "pytest>=8.3",
