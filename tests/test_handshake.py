@@ -369,9 +369,15 @@ def told(protocol: Any, request: ConnectionRequest) -> list[object]:
 
 
 def check(data: bytes) -> bool:
-    """Hold ours against Autobahn's; return whether the request is an ordinary one."""
-    if handshake.read(data) is None:
+    """Hold ours against Autobahn's; return whether the request is an ordinary one.
+
+    What follows the request is left out: where that is wrong, ours ends the connection in another
+    way (`Channel._fail_connection`).
+    """
+    ordinary = handshake.read(data)
+    if ordinary is None:
         return False
+    data = data[: ordinary.end]
     our, our_transport = connected(OURS)
     their, their_transport = connected(STOCK)
     our.dataReceived(data)
@@ -387,6 +393,10 @@ def check(data: bytes) -> bool:
 @pytest.mark.parametrize("text", CLIENTS)
 def test_clients_are_answered_as_autobahn_does(text: str) -> None:
     assert check(wire(text))
+
+
+def test_a_wrong_frame_behind_a_request_does_not_change_the_answer() -> None:
+    assert check(wire(WEBSOCKETS) + b"\x01\x40")
 
 
 ODD = " \t\r\n\0\x0b\x1c\x1f\x7f\x85,;:=?#%&/@[]\"'.aA0-_+*"
