@@ -108,6 +108,7 @@ class Pair:
         for protocol, transport in self._sides():
             if not transport.ended:
                 protocol.dataReceived(data)
+                protocol.factory.reactor.advance(0)
                 transport.turn()
 
     def close(self) -> None:
@@ -408,6 +409,8 @@ each_way = pytest.mark.parametrize("sizes", [AT_ONCE, FRAME_BY_FRAME, BYTE_BY_BY
         ([masked(CLOSE, b"\x03"), masked(TEXT, b"a")], 1002),
         ([masked(CLOSE), masked(CLOSE), masked(TEXT, b"a")], 1000),
         ([masked(TEXT_BEGINS, b"a"), masked(CLOSE, b"\x03"), masked(TEXT_ENDS, b"b")], 1002),
+        # More than are handled before others have their turn.
+        ([masked(TEXT, b"a"), masked(PING, b"p")] * 99 + [masked(CLOSE, b"\x03\xe8")], 1000),
     ],
 )
 def test_known_streams_come_to_what_autobahn_makes_of_them(
