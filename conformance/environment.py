@@ -93,10 +93,18 @@ def _make(base: Path, python: Path) -> None:
     build = ("--constraint", REQUIREMENTS, "pip", "setuptools", "wheel", "incremental")
     _run(sys.executable, *pip, "--target", tools, VIRTUALENV)
     _run(
-        sys.executable, "-m", "virtualenv", "--quiet", "--no-periodic-update",
-        "--app-data", tools / "app-data", "--python", base, python.parent.parent,
+        sys.executable,
+        "-m",
+        "virtualenv",
+        "--quiet",
+        "--no-periodic-update",
+        "--app-data",
+        tools / "app-data",
+        "--python",
+        base,
+        python.parent.parent,
         path=tools,
-    )  # fmt: skip
+    )
     _run(python, *pip, *build)
     _run(python, *pip, *pinned)
     _run(python, "-c", "import autobahntestsuite.fuzzing")
@@ -110,9 +118,15 @@ def _run(*command: str | Path, path: Path | None = None) -> None:
         environment["PYTHONPATH"] = str(path)
     try:
         subprocess.run(
-            command, env=environment, check=True, timeout=STEP_TIMEOUT,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            command,
+            env=environment,
+            check=True,
+            timeout=STEP_TIMEOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
     except subprocess.CalledProcessError as error:
         raise CannotInstall(f"{error}\n{error.stdout}") from error
     except (OSError, subprocess.TimeoutExpired) as error:

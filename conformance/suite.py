@@ -67,8 +67,11 @@ def echo_server() -> Iterator[str]:
     """Run the echo server for as long as the block takes; yields its URL."""
     with subprocess.Popen(
         [sys.executable, "-m", "conformance.echo"],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -95,9 +98,13 @@ def _fuzz(python: Path, specification: Path, timeout: float) -> str:
         with output.open("wb") as file:
             subprocess.run(
                 [wstest, "--mode", "fuzzingclient", "--spec", specification],
-                cwd=specification.parent, check=True, timeout=timeout,
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-            )  # fmt: skip
+                cwd=specification.parent,
+                check=True,
+                timeout=timeout,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
     except subprocess.TimeoutExpired as error:
         raise SuiteFailed(f"the suite was not ready in {timeout:g} s") from error
     except subprocess.CalledProcessError as error:

@@ -69,8 +69,11 @@ def run_atheris(name: str, seconds: float) -> bool:
     before = set(_crashes(name))
     ended = subprocess.run(
         [sys.executable, "-m", "fuzz.one", name, str(seconds)],
-        cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     output = ended.stdout.decode("utf-8", "replace")
     stats = dict(
         line.removeprefix("stat::").split(":", 1)

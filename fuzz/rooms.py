@@ -74,10 +74,23 @@ class Play:
     def run(self) -> None:
         """Take steps until the supply is used up."""
         steps: list[Callable[[], None]] = [
-            self.open_readme, self.open_app, self.register, self.register, self.relay,
-            self.number_to, self.number_to, self.ask, self.resume, self.resume,
-            self.drop, self.close, self.wait, self.go_deaf, self.say_anything, self.say_flat,
-        ]  # fmt: skip
+            self.open_readme,
+            self.open_app,
+            self.register,
+            self.register,
+            self.relay,
+            self.number_to,
+            self.number_to,
+            self.ask,
+            self.resume,
+            self.resume,
+            self.drop,
+            self.close,
+            self.wait,
+            self.go_deaf,
+            self.say_anything,
+            self.say_flat,
+        ]
         for _ in range(MOST_STEPS):
             if not self.supply:
                 break

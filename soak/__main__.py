@@ -156,9 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument(
-        "--minutes", type=float, default=60, help="how long (default: %(default)s); the memory is"
-        " compared from the first minute on"
-    )  # fmt: skip
+        "--minutes",
+        type=float,
+        default=60,
+        help="how long (default: %(default)s); the memory is compared from the first minute on",
+    )
     parser.add_argument("--seed", type=int, default=None, help="of what is left to chance")
     options = parser.parse_args(arguments)
     if not options.minutes > 0:

@@ -86,9 +86,11 @@ def issue(
         )
         .sign(signer, hashes.SHA256())
     )
-    above = () if by is None or by.certificate.issuer == by.certificate.subject else (
-        by.certificate, *by.above
-    )  # fmt: skip
+    above = (
+        ()
+        if by is None or by.certificate.issuer == by.certificate.subject
+        else (by.certificate, *by.above)
+    )
     return Issued(certificate, own, above)
 
 

@@ -97,9 +97,18 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_token_says_what_was_asked_for(capsys: pytest.CaptureFixture[str], secret: str) -> None:
     before = int(time.time())
     token = printed(
-        capsys, "--secret-file", secret, "--room", "lab1", "--id", "phone1", "--type", "android",
-        "--ttl", "90",
-    )  # fmt: skip
+        capsys,
+        "--secret-file",
+        secret,
+        "--room",
+        "lab1",
+        "--id",
+        "phone1",
+        "--type",
+        "android",
+        "--ttl",
+        "90",
+    )
 
     claims = KeyFiles(secret).verifier.verify(token, time.time())
     assert before + 90 <= claims.expires_at <= time.time() + 90

@@ -98,9 +98,13 @@ def test_the_echo_server_ends_with_who_started_it() -> None:
 
     # Both have the same stderr: it ends when neither is there any more.
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-        check=False, timeout=30,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
 
     assert done.stdout.startswith("ws://127.0.0.1:")
 

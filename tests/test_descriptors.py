@@ -168,11 +168,21 @@ def test_there_may_be_no_limit(
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Watched]:
     with running(
-        "/bin/sh", "-c", f'ulimit -n {LIMIT}; exec "$0" "$@"',
-        BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", "--port", "0",
-        "--host", "127.0.0.1", "--max-clients", "10",
+        "/bin/sh",
+        "-c",
+        f'ulimit -n {LIMIT}; exec "$0" "$@"',
+        BIN / "twistd",
+        "--nodaemon",
+        "--pidfile=",
+        "vislam-signal",
+        "--port",
+        "0",
+        "--host",
+        "127.0.0.1",
+        "--max-clients",
+        "10",
         cwd=tmp_path,
-    ) as process:  # fmt: skip
+    ) as process:
         yield process
 
 

@@ -12,10 +12,31 @@ from processes import ROOT
 
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
-    "text", "errors", "messages", "nesting", "auth", "backlog", "limits", "connection", "mailbox",
-    "refusals", "registry", "relay", "dialects", "claim", "session", "frames", "handshake",
-    "outbox", "admission", "proxies", "origins", "keepalive", "inquiry", "stalls",
-)  # fmt: skip
+    "text",
+    "errors",
+    "messages",
+    "nesting",
+    "auth",
+    "backlog",
+    "limits",
+    "connection",
+    "mailbox",
+    "refusals",
+    "registry",
+    "relay",
+    "dialects",
+    "claim",
+    "session",
+    "frames",
+    "handshake",
+    "outbox",
+    "admission",
+    "proxies",
+    "origins",
+    "keepalive",
+    "inquiry",
+    "stalls",
+)
 
 
 def table() -> dict[str, set[str]]:

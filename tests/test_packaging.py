@@ -119,11 +119,17 @@ def test_an_installed_server_is_known_to_twistd_everywhere(
     for command in (["twistd"], ["twist"]):
         done = subprocess.run(
             [environment / "bin" / command[0], "vislam-signal", "--help"],
-            cwd=elsewhere, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert "--max-message-size" in done.stdout
     done = subprocess.run(
         [environment / "bin" / "vislam-signal", "--version"],
-        cwd=elsewhere, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == f"vislam-signal {__version__}\n"

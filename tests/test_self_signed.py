@@ -51,8 +51,14 @@ def test_it_is_for_this_machine(tmp_path: Path) -> None:
     (certificate,) = SelfSigned(tmp_path, "198.51.100.1").read(NOW).chain
 
     assert names(certificate) == {
-        "localhost", "robot7", "robot7.local", "127.0.0.1", "::1", LAN, "198.51.100.1",
-    }  # fmt: skip
+        "localhost",
+        "robot7",
+        "robot7.local",
+        "127.0.0.1",
+        "::1",
+        LAN,
+        "198.51.100.1",
+    }
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "127.0.0.1"])

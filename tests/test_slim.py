@@ -24,11 +24,21 @@ NOT_AUTOBAHNS = {"transport", "factory", "connected"}
 EVENTS = {"_valid_events", "_results"}
 """For listeners (`on`), which nobody here adds: the class's own None stands for none."""
 OF_THE_HANDSHAKE = {
-    "_wskey", "http_headers", "http_request_data", "http_request_host", "http_request_params",
-    "http_request_path", "http_request_uri", "http_response_data", "http_status_line",
-    "websocket_extensions", "websocket_extensions_in_use", "websocket_origin",
-    "websocket_protocol_in_use", "websocket_protocols",
-}  # fmt: skip
+    "_wskey",
+    "http_headers",
+    "http_request_data",
+    "http_request_host",
+    "http_request_params",
+    "http_request_path",
+    "http_request_uri",
+    "http_response_data",
+    "http_status_line",
+    "websocket_extensions",
+    "websocket_extensions_in_use",
+    "websocket_origin",
+    "websocket_protocol_in_use",
+    "websocket_protocols",
+}
 """What the request said: only the handshake itself reads it, and we answer that ourselves."""
 
 

@@ -111,6 +111,7 @@ def test_a_client_registers(place: Place) -> None:
         assert client.hear()["type"] == "registered"
 
 
+# Python warns of what the client means to do.
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_tls_1_1_is_refused(place: Place) -> None:
     context = trusting()
@@ -180,9 +181,16 @@ def test_a_reload_changes_the_certificate_for_those_who_come(
     both = tmp_path / "both.pem"
     both.write_bytes(old.both_pem)
     with server(
-        "--tls-cert", str(both), "--tls-port", "0", "--port", "none", "--host", "127.0.0.1",
+        "--tls-cert",
+        str(both),
+        "--tls-port",
+        "0",
+        "--port",
+        "none",
+        "--host",
+        "127.0.0.1",
         cwd=tmp_path,
-    ) as started:  # fmt: skip
+    ) as started:
         place = Place(tmp_path, old, started)
         started.wait_for(f"The certificate is valid until .* SHA-256 {old.fingerprint}")
         context = trusting()

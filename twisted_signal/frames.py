@@ -42,8 +42,9 @@ CUT = -2
 """The frame is ordinary so far, and not all there."""
 
 
-# One pass, without a call for each part of a header: calls would cost more than the frame.
-def read_frame(data: bytes, start: int, max_size: int) -> tuple[int, bytes, int]:  # noqa: C901, PLR0911, PLR0912
+def read_frame(  # noqa: C901, PLR0911, PLR0912 - in one pass: calls would cost more than the frame
+    data: bytes, start: int, max_size: int
+) -> tuple[int, bytes, int]:
     """Read the frame that begins at a place in what a client sent.
 
     Args:

@@ -38,9 +38,16 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _FILE = "self-signed.pem"
 _LOOPBACK: set[Address] = {ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")}
 _KEY_USAGES = (
-    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
-    "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
-)  # fmt: skip
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.IGNORECASE)
 
 

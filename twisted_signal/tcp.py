@@ -11,7 +11,7 @@ try:
     from fcntl import ioctl
     from termios import TIOCOUTQ
 except ImportError:  # pragma: no cover - Windows
-    ioctl = None  # type: ignore[assignment] # as it says
+    ioctl = None  # type: ignore[assignment] # a function elsewhere
 
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure

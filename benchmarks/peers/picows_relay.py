@@ -4,10 +4,8 @@ import sys
 from collections import defaultdict
 
 import msgspec
-
-# Neither is in the environment that the types are checked in.
-import uvloop  # type: ignore[import-not-found]
-from picows import (  # type: ignore[import-not-found]
+import uvloop  # type: ignore[import-not-found] # not in the environment that checks the types
+from picows import (  # type: ignore[import-not-found] # as above
     WSCloseCode,
     WSFrame,
     WSListener,
