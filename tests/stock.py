@@ -26,7 +26,8 @@ class TurningTransport(MemoryTransport):
         self._written.append(data)
 
     def turn(self) -> None:
-        """End a turn."""
+        """End a turn: what was put off is done, and what was written goes out."""
+        self.protocol.factory.reactor.advance(0)
         written, self._written = self._written, []
         self.io.write(b"".join(written))
 

@@ -108,7 +108,6 @@ class Pair:
         for protocol, transport in self._sides():
             if not transport.ended:
                 protocol.dataReceived(data)
-                protocol.factory.reactor.advance(0)
                 transport.turn()
 
     def close(self) -> None:
