@@ -2,9 +2,12 @@
 
 import logging
 from itertools import cycle
+from pathlib import Path
 
 import pytest
+from caller import Caller
 from memory import Memory, MemoryClient
+from processes import server
 
 from twisted_signal.frames import CLOSE, PING, PONG, TEXT, TEXT_BEGINS, TEXT_ENDS, TEXT_GOES_ON
 from twisted_signal.sending import CLOSE_TIMEOUT, LINGER_SIZE
@@ -390,3 +393,35 @@ def test_a_room_is_told_as_often_as_one_likes_without_a_limit() -> None:
 
     assert len([each for each in others[0].hear() if each["type"] == "message"]) == 100
     assert first.close_code is None
+
+
+# A server as it comes
+
+
+def test_a_whole_call_at_once_meets_no_limit(tmp_path: Path) -> None:
+    call = [("offer", {"sdp": {"type": "offer", "sdp": "v" * 16_000}})]
+    call += [
+        ("ice_candidate", {"candidate": {"candidate": f"candidate:{number} " + "c" * 150}})
+        for number in range(100)
+    ]
+    with (
+        server("--host", "127.0.0.1", cwd=tmp_path) as started,
+        Caller(started.url) as phone,
+        Caller(started.url) as pc,
+    ):
+        for client, client_id in (phone, "phone1"), (pc, "pc"):
+            client.say(type="register", client_id=client_id)
+            assert client.hear()["type"] == "registered"
+        assert phone.hear()["type"] == "peer_joined"
+
+        for client, target_id in (phone, "pc"), (pc, "phone1"):
+            for kind, content in call:
+                client.say(type=kind, target_id=target_id, **content)
+
+        for client, sender_id in (phone, "pc"), (pc, "phone1"):
+            for kind, content in call:
+                heard = client.hear()
+                assert (heard["type"], heard["sender_id"]) == (kind, sender_id)
+                assert {key: heard[key] for key in content} == content
+            client.say(type="ping")
+            assert client.hear()["type"] == "pong"  # nothing else was said
