@@ -152,6 +152,7 @@ def test_who_shows_no_token_is_told_how_to(by_hmac: Verifier, token: str | None)
         "x",
         "..",
         "a.b",
+        "a.b.c",  # no base64url has one character
         "a.b.c.d",
         "a.b.c.d.e",  # JWE
         "Bearer a.b.c",
