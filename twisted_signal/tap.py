@@ -27,6 +27,8 @@ from twisted_signal.self_signed import SelfSigned, default_directory
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
+from twisted_signal.web.connection import Pages
+from twisted_signal.web.website import Website
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
@@ -84,6 +86,7 @@ class Options(usage.Options):
 
     optFlags: ClassVar = [
         ["self-signed", None, "Speak TLS too, with a certificate that is made here, once."],
+        ["no-web", None, "Serve no pages, WebSockets only."],
     ]
 
     listeners: list[Listener]
@@ -293,6 +296,11 @@ def makeService(options: Options) -> IService:
         origins=options.origins,
     )
     service = SignalService(reactor, factory, options.listeners)
+    if not options["no-web"]:
+        website = Website(
+            lambda: service.urls, wants_token=options.verifier is not None, now=reactor.seconds()
+        )
+        factory.pages = Pages(website, reactor, factory.server)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
         service.reloads.append(options.renewal.reload)
