@@ -21,8 +21,9 @@ _AUTHORITY = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _STUN = re.compile(rf"stuns?:{_AUTHORITY}")
 _TURN = re.compile(rf"turns?:{_AUTHORITY}(?:\?transport=(?:udp|tcp))?")
 
-# Letters of any script are no matter of SASLprep (RFC 8489, section 9.1) when they are escaped.
-_PLAIN = "!#$&'()*+,/:;=?@[]^`{|}<>\" \\"
+# What is not ASCII needs no SASLprep (RFC 8489, section 9.1) if escaped. coturn takes
+# no spaces, quotes and backslashes.
+_PLAIN = ":@/+,="
 
 
 def is_stun_uri(text: str) -> bool:
