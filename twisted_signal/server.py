@@ -120,12 +120,12 @@ class SignalFactory(ChannelFactory):
         """Send every client away; the Deferred fires when the last one is gone."""
         if not self.connections:
             return succeed(None)
-        self._all_gone = Deferred()
+        gone = self._all_gone = Deferred()
         with self.outbox:
             for protocol in list(self.connections):
                 protocol.deliver(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
                 protocol.close(GOING_AWAY, "The server is going down")
-        return self._all_gone
+        return gone
 
     def abort_all(self) -> None:
         """End every connection at once."""
