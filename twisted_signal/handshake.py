@@ -29,7 +29,7 @@ _EXTENSIONS = re.compile(
 )
 # Nothing that cannot be printed: Autobahn takes some of it for the end of a line.
 _HEADER = re.compile(r"^([\w-]+):([ -~]*)\r\n", re.MULTILINE | re.ASCII)
-_FOR_PAGE = re.compile(rb"(?:GET|HEAD) /[^ ]* HTTP/1\.[01]\r\n")
+_FOR_PAGE = re.compile(rb"(?:GET|HEAD) /[!-~]* HTTP/1\.[01]\r\n")
 # What belongs to a handshake that went wrong, or to a request with a body: Autobahn answers those.
 _NOT_FOR_PAGE = re.compile(
     rb"\n(?:upgrade:[^\n]*websocket|sec-websocket-|content-length:|transfer-encoding:|expect:)",

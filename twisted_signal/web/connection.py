@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web import http
 
@@ -141,6 +140,7 @@ class PageChannel(http.HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone, for the one that it was taken for too."""
         super().connectionLost(reason)
+        self._channel.factory.keep_alive.remove(self)
         self.pages.forget(self)
         self._channel.connectionLost(reason)
 
@@ -164,17 +164,11 @@ class Pages:
         """Serve a connection from here on; or return why not. `data`: what came by it so far."""
         if len(self._channels) >= MOST:
             return _FULL
-        transport = channel.transport
         pages = PageChannel(self, channel)
         self._channels.add(pages)
         channel.factory.keep_alive.remove(channel)
         channel.factory.expect(pages, LIFETIME)
-        if isinstance(transport, ProtocolWrapper):
-            transport.wrappedProtocol = pages
-            transport.unregisterProducer()
-        else:
-            transport.protocol = pages
-        pages.makeConnection(transport)
+        channel.pass_on(pages)
         pages.dataReceived(data)
         return None
 
