@@ -21,6 +21,7 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--allow-loopback-in-peer-connection",
     "--ignore-certificate-errors",  # nobody vouches for a self-signed one
+    "--host-resolver-rules=MAP signal.test 127.0.0.1",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

@@ -21,6 +21,8 @@ const LONGEST_PAUSE_MS = 10_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1; // beyond which setTimeout fires at once
 const MAX_EVENTS = 1_000; // that wait for who reads none
 
+const LOST_MS = 2_000; // after which ICE is restarted where it lost the peer: it calls it failed much later
+
 const ABANDONED = 4000; // any code but 1000, which would give up the place in the room
 const FINAL_CLOSE_CODES = {
   1002: "protocol_error", 1003: "protocol_error", 1007: "protocol_error", 1009: "message_too_big",
@@ -435,6 +437,7 @@ class Call {
   #ignoring = false; // the peer's offer, which met ours, and its candidates
   #fingerprint = null; // of the peer's certificate: another one is another RTCPeerConnection
   #candidates = []; // that came before there was a description
+  #lostTimer = 0;
   #work = Promise.resolve(); // what came, one after the other
 
   constructor(signal, pc, peerId, offer) {
@@ -479,6 +482,7 @@ class Call {
   #finish(how) {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#lostTimer);
     this.#signal.removeEventListener("event", this.#onEvent);
     this.#signal.removeEventListener("iceservers", this.#takeIceServers);
     this.#signal.removeEventListener("statechange", this.#onSignalState);
@@ -494,6 +498,7 @@ class Call {
   };
 
   #onNegotiationNeeded = async () => {
+    if (this.#makingOffer) return; // what that one does not say yet is asked for again after it
     try {
       this.#makingOffer = true;
       await this.#pc.setLocalDescription();
@@ -519,10 +524,14 @@ class Call {
   };
 
   #onIceState = () => {
-    if (this.#pc.iceConnectionState === "failed") this.#pc.restartIce();
+    clearTimeout(this.#lostTimer);
+    const state = this.#pc.iceConnectionState;
+    if (state === "failed") this.#pc.restartIce();
+    else if (state === "disconnected") this.#lostTimer = setTimeout(this.#recover, LOST_MS);
   };
 
   #recover = () => {
+    clearTimeout(this.#lostTimer);
     if (["disconnected", "failed"].includes(this.#pc.iceConnectionState)) this.#pc.restartIce();
   };
 

@@ -183,6 +183,7 @@ function notice(text) {
 /** Show what belongs to a phone that sends, or else to one that does not. */
 function show(sending) {
   byId("main").classList.toggle("idle", !sending);
+  byId("title").classList.toggle("visually-hidden", sending);
   byId("welcome").hidden = sending;
   for (const name of ["figures", "stop", "state"]) byId(name).hidden = !sending;
   byId("start").hidden = sending;
