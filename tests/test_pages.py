@@ -233,7 +233,7 @@ class TestOthers:
         live(watching)
         watching.wait_for_function("document.querySelector('video').videoWidth === 640")
         expect(watching.locator(".acceleration .z")).to_have_text("z 9.8")
-        assert figure(watching, "way") == "direct"
+        expect(watching.locator('[data-figure="way"]')).to_have_text("direct")
 
     def test_a_program_receives_what_the_phones_page_sends(
         self, secure: Server, phone: Visitor

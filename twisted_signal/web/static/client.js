@@ -15,6 +15,7 @@
 
 const PING_INTERVAL_MS = 4_000;
 const PING_TIMEOUT_MS = 4_000;
+const CONFIRM_MS = 500; // after which is asked whether what was sent has arrived
 const PROBE_TIMEOUT_MS = 2_000; // after the network came back: an answer is near or never comes
 const ENTER_TIMEOUT_MS = 8_000;
 const LONGEST_PAUSE_MS = 10_000;
@@ -79,6 +80,7 @@ export class Signal extends EventTarget {
   #timer = 0; // for what is expected next: an answer, or the next look whether it is silent
   #retryTimer = 0;
   #flushTimer = 0;
+  #confirmTimer = 0;
   #iceTimer = 0;
   #heard = 0; // when something came last
   #outbox = []; // what is not known to have arrived
@@ -233,6 +235,7 @@ export class Signal extends EventTarget {
   #drop(code = ABANDONED) {
     clearTimeout(this.#timer);
     clearTimeout(this.#flushTimer);
+    clearTimeout(this.#confirmTimer);
     const socket = this.#socket;
     this.#socket = null;
     if (socket === null) return;
@@ -323,8 +326,10 @@ export class Signal extends EventTarget {
           peers: message.peers.map((one) => ({ peerId: one.client_id, clientType: one.client_type })),
         });
         break;
-      case "offer":
       case "answer":
+      case "offer":
+        if (message.type === "answer") this.#arrived(1 + this.#outbox.findLastIndex(
+          (one, index) => one.type === "offer" && one.target_id === peerId && index < this.#sent));
         this.#emit({ type: message.type, peerId, sdp: description(message.type, message.sdp) });
         break;
       case "ice_candidate":
@@ -333,13 +338,9 @@ export class Signal extends EventTarget {
       case "message":
         this.#emit({ type: "message", peerId, data: message.data });
         break;
-      case "pong": {
-        const arrived = this.#pings.shift() ?? 0; // the server takes messages in their order
-        this.#outbox.splice(0, arrived);
-        this.#sent -= arrived;
-        this.#pings = this.#pings.map((count) => count - arrived);
+      case "pong":
+        this.#arrived(this.#pings.shift() ?? 0);
         break;
-      }
       case "ice_servers":
         this.#takeIceServers(message);
         break;
@@ -374,10 +375,17 @@ export class Signal extends EventTarget {
     this.#emit({ type: "error", code, message, peerId, retryAfterMs });
   }
 
+  /** So many of the outbox have arrived: the server takes messages in their order. */
+  #arrived(count) {
+    this.#outbox.splice(0, count);
+    this.#sent -= count;
+    this.#pings = this.#pings.map((before) => Math.max(0, before - count));
+  }
+
   #wait(ms) { this.#notBefore = Math.max(this.#notBefore, performance.now() + ms); }
 
-  #takeIceServers({ ice_servers: iceServers = [], ice_servers_expire_in_ms: expireInMs = null }) {
-    if (iceServers.length === 0 && this.iceServers.length === 0) return;
+  #takeIceServers({ ice_servers: iceServers, ice_servers_expire_in_ms: expireInMs = null }) {
+    if (iceServers === undefined) return; // `resumed` has none, and an older server
     clearTimeout(this.#iceTimer);
     this.iceServers = iceServers;
     this.dispatchEvent(new Event("iceservers"));
@@ -404,6 +412,8 @@ export class Signal extends EventTarget {
   #flush() {
     if (this.state !== "connected" || performance.now() < this.#notBefore - 1) return;
     while (this.#sent < this.#outbox.length) this.#say(this.#outbox[this.#sent++]);
+    clearTimeout(this.#confirmTimer);
+    this.#confirmTimer = setTimeout(() => { if (this.#outbox.length && !this.#pings.length) this.#ping(); }, CONFIRM_MS);
   }
 }
 
@@ -436,6 +446,8 @@ class Call {
   #makingOffer = false;
   #ignoring = false; // the peer's offer, which met ours, and its candidates
   #fingerprint = null; // of the peer's certificate: another one is another RTCPeerConnection
+  #answered = null; // the last offer of the peer's, and our answer
+  #applied = null; // the last answer of the peer's
   #candidates = []; // that came before there was a description
   #lostTimer = 0;
   #work = Promise.resolve(); // what came, one after the other
@@ -476,7 +488,7 @@ class Call {
 
   #meet(peerId) {
     this.#peerId = peerId;
-    if (this.#pc.signalingState === "have-local-offer") this.#sendDescription();
+    this.#sendOffer();
   }
 
   #finish(how) {
@@ -498,11 +510,13 @@ class Call {
   };
 
   #onNegotiationNeeded = async () => {
-    if (this.#makingOffer) return; // what that one does not say yet is asked for again after it
+    // The event may be late, when an offer is out already; another one now would be mistaken for that one
+    // when the answer comes. What it does not say is asked for again when the state is stable.
+    if (this.#makingOffer || this.#pc.signalingState !== "stable") return;
     try {
       this.#makingOffer = true;
       await this.#pc.setLocalDescription();
-      if (this.#peerId !== null && !this.#over) this.#sendDescription();
+      if (this.#peerId !== null && !this.#over) this.#sendOffer();
     } catch (error) {
       if (this.#pc.signalingState !== "closed") this.#finish(error);
     } finally {
@@ -510,10 +524,10 @@ class Call {
     }
   };
 
-  #sendDescription() {
-    const { type, sdp } = this.#pc.localDescription; // with the candidates that are known by now
-    if (type === "offer") this.#signal.sendOffer(this.#peerId, { type, sdp });
-    else this.#signal.sendAnswer(this.#peerId, { type, sdp });
+  /** Say the offer that is not answered yet, if there is one, with the candidates that are known by now. */
+  #sendOffer() {
+    if (this.#pc.signalingState !== "have-local-offer") return;
+    this.#signal.sendOffer(this.#peerId, { type: "offer", sdp: this.#pc.localDescription.sdp });
   }
 
   #onCandidate = ({ candidate }) => {
@@ -532,7 +546,9 @@ class Call {
 
   #recover = () => {
     clearTimeout(this.#lostTimer);
-    if (["disconnected", "failed"].includes(this.#pc.iceConnectionState)) this.#pc.restartIce();
+    const { iceConnectionState, signalingState } = this.#pc;
+    const lost = ["disconnected", "failed"].includes(iceConnectionState);
+    if (lost && signalingState === "stable") this.#pc.restartIce(); // else it is being talked of already
   };
 
   #takeIceServers = () => {
@@ -550,7 +566,7 @@ class Call {
         return;
       case "peer_joined":
         if (this.#peerId === null) this.#meet(event.peerId);
-        else if (event.peerId === this.#peerId) this.#offerAgain();
+        else if (event.peerId === this.#peerId) this.#sendOffer();
         return;
       case "offer":
       case "answer":
@@ -563,15 +579,11 @@ class Call {
   };
 
   #afterBreak({ resumed, peers }) {
-    if (!resumed && peers.includes(this.#peerId)) this.#offerAgain();
+    if (!resumed && peers.includes(this.#peerId)) this.#sendOffer();
     const lost = !resumed && this.#pc.remoteDescription && // a candidate, perhaps
       !["connected", "completed"].includes(this.#pc.iceConnectionState);
     if (lost) this.#pc.restartIce();
     else this.#recover();
-  }
-
-  #offerAgain() {
-    if (this.#pc.signalingState === "have-local-offer") this.#sendDescription();
   }
 
   /** Deal with what the peer said of the call; false where it is of a call after this one. */
@@ -599,15 +611,27 @@ class Call {
       return;
     }
     const pc = this.#pc;
-    if (event.type === "answer" && pc.signalingState !== "have-local-offer") return; // it came twice
+    const content = contentOf(event.sdp.sdp);
+    if (event.type === "answer" && (pc.signalingState !== "have-local-offer" || content === this.#applied)) {
+      return; // it came twice, the second time perhaps when another offer is out
+    }
+    if (event.type === "offer" && content === this.#answered?.offer) { // said again, for the answer was lost
+      for (const candidate of candidatesOf(event.sdp.sdp)) await this.#addCandidate(candidate);
+      this.#signal.sendAnswer(this.#peerId, this.#answered.answer);
+      return;
+    }
     const collides = event.type === "offer" && (this.#makingOffer || pc.signalingState !== "stable");
     this.#ignoring = collides && !this.#polite;
     if (this.#ignoring) return;
     await pc.setRemoteDescription(event.sdp); // takes an offer of ours back, where there is one
     for (const candidate of this.#candidates.splice(0)) await this.#addCandidate(candidate);
-    if (event.type === "answer") return;
+    if (event.type === "answer") {
+      this.#applied = content;
+      return;
+    }
     await pc.setLocalDescription();
-    this.#sendDescription();
+    this.#answered = { offer: content, answer: { type: "answer", sdp: pc.localDescription.sdp } };
+    this.#signal.sendAnswer(this.#peerId, this.#answered.answer);
   }
 
   async #addCandidate(candidate) {
@@ -625,6 +649,17 @@ function description(type, sdp) {
 function candidateInit(candidate) {
   if (typeof candidate === "string") return { candidate, sdpMLineIndex: 0 };
   return candidate?.candidate ? candidate : null;
+}
+
+/** What a description says without the candidates that were known when it was written down. */
+function contentOf(sdp) {
+  const lines = sdp.split(/\r?\n/).filter((line) => !/^(a=candidate:|a=end-of-candidates|a=rtcp:|c=)/.test(line));
+  return lines.map((line) => line.replace(/^(m=\w+) \d+/, "$1")).join("\n");
+}
+
+function candidatesOf(sdp) {
+  return sdp.split(/^m=/m).slice(1).flatMap((section, sdpMLineIndex) =>
+    (section.match(/^a=candidate:.*/gm) ?? []).map((line) => ({ candidate: line.slice(2).trim(), sdpMLineIndex })));
 }
 
 /** As many letters and digits that are not easily mistaken for each other. */
