@@ -20,6 +20,7 @@ const PROBE_TIMEOUT_MS = 2_000; // after the network came back: an answer is nea
 const ENTER_TIMEOUT_MS = 8_000;
 const LONGEST_PAUSE_MS = 10_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1; // beyond which setTimeout fires at once
+const CAREFUL = 8; // messages at a time, for a server that has refused some for their number
 const MAX_EVENTS = 1_000; // that wait for who reads none
 
 const LOST_MS = 2_000; // after which ICE is restarted where it lost the peer: it calls it failed much later
@@ -42,14 +43,16 @@ export class SignalError extends Error {
 /** Connect, and enter the room; rejects with a SignalError when refused, or not in within `timeoutMs`. */
 export async function connect(url, { timeoutMs = 10_000, ...options } = {}) {
   const signal = new Signal(url, options);
-  const unreachable = () => {
-    signal.close();
-    throw new SignalError("unreachable", `No answer from ${url}. ${signal.reason}`);
-  };
   let timer;
-  const late = new Promise((resolve) => { timer = setTimeout(resolve, timeoutMs); });
+  const late = new Promise((_, reject) => {
+    const unreachable = () => reject(new SignalError("unreachable", `No answer from ${url}. ${signal.reason}`));
+    timer = setTimeout(unreachable, timeoutMs);
+  });
   try {
-    await Promise.race([signal.ready, late.then(unreachable)]);
+    await Promise.race([signal.ready, late]);
+  } catch (error) {
+    signal.close();
+    throw error;
   } finally {
     clearTimeout(timer);
   }
@@ -84,6 +87,7 @@ export class Signal extends EventTarget {
   #iceTimer = 0;
   #heard = 0; // when something came last
   #outbox = []; // what is not known to have arrived
+  #window = Infinity; // how many may be on their way
   #sent = 0; // how many of the outbox went out by this connection
   #pings = []; // for each that is not answered, how many of the outbox went before it
   #clientTypes = new Map();
@@ -340,6 +344,7 @@ export class Signal extends EventTarget {
         break;
       case "pong":
         this.#arrived(this.#pings.shift() ?? 0);
+        this.#flush();
         break;
       case "ice_servers":
         this.#takeIceServers(message);
@@ -356,7 +361,8 @@ export class Signal extends EventTarget {
 
   #refused({ code, message, retry_after_ms: retryAfterMs = null }, peerId) {
     if (retryAfterMs !== null) {
-      // All is refused until then, pings too; what was refused is said again.
+      // All is refused until then, pings too; what was refused is said again, bit by bit.
+      this.#window = CAREFUL;
       this.#wait(retryAfterMs);
       this.#pings = [];
       this.#sent = 0;
@@ -411,9 +417,12 @@ export class Signal extends EventTarget {
 
   #flush() {
     if (this.state !== "connected" || performance.now() < this.#notBefore - 1) return;
-    while (this.#sent < this.#outbox.length) this.#say(this.#outbox[this.#sent++]);
+    const before = this.#sent;
+    while (this.#sent < Math.min(this.#outbox.length, this.#window)) this.#say(this.#outbox[this.#sent++]);
+    const confirm = () => { if (this.#outbox.length && !this.#pings.length) this.#ping(); };
     clearTimeout(this.#confirmTimer);
-    this.#confirmTimer = setTimeout(() => { if (this.#outbox.length && !this.#pings.length) this.#ping(); }, CONFIRM_MS);
+    if (this.#window === Infinity) this.#confirmTimer = setTimeout(confirm, CONFIRM_MS);
+    else if (this.#sent > before) confirm();
   }
 }
 
@@ -547,7 +556,7 @@ class Call {
   #recover = () => {
     clearTimeout(this.#lostTimer);
     const { iceConnectionState, signalingState } = this.#pc;
-    const lost = ["disconnected", "failed"].includes(iceConnectionState);
+    const lost = ["new", "disconnected", "failed"].includes(iceConnectionState) && this.#pc.remoteDescription;
     if (lost && signalingState === "stable") this.#pc.restartIce(); // else it is being talked of already
   };
 
@@ -625,6 +634,9 @@ class Call {
     if (this.#ignoring) return;
     await pc.setRemoteDescription(event.sdp); // takes an offer of ours back, where there is one
     for (const candidate of this.#candidates.splice(0)) await this.#addCandidate(candidate);
+    // Chromium may gather nothing for the answer where an offer was taken back in the very moment it began.
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = setTimeout(this.#recover, LOST_MS);
     if (event.type === "answer") {
       this.#applied = content;
       return;
