@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 from processes import PATIENCE, Watched
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright  # noqa: E402 - may be skipped
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
+
+__all__ = ["Browser", "Page", "Visitor", "chromium", "expect", "tls_origin", "visitor"]
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -108,8 +116,3 @@ def visitor(browser: Browser, *, phone: bool = False, **options: Any) -> Iterato
         yield made
     finally:
         made.context.close()
-
-
-def figure(page: Page, name: str) -> str:
-    """Return a figure that the PC's page shows for its only phone."""
-    return page.locator(f'[data-figure="{name}"]').inner_text()

@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from processes import Server, server
@@ -10,4 +11,13 @@ from processes import Server, server
 def signal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server on a free port; rooms keep the tests of a module apart."""
     with server("--log-level", "DEBUG", cwd=tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real browser; each test has a context of its own in it."""
+    from browser import chromium  # skips where there is none
+
+    with chromium() as started:
         yield started

@@ -1,6 +1,5 @@
 """The JavaScript client in a real browser, against a real server."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from browser import Browser, Page, Visitor, chromium, expect, visitor
+from browser import Browser, Page, Visitor, visitor
 from processes import PATIENCE, ROOT, Server, server
 from tokens import SECRET as TOKEN_SECRET
 from tokens import by_secret
@@ -41,12 +40,6 @@ PRELUDE = """
         return socket;
     };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture
@@ -101,7 +94,8 @@ class TestTheRoom:
             pc.sendAnswer("phone1", { type: "answer", sdp: "v=1" });
             await until(() => others.some(({ type }) => type === "answer"));
             await until(() => phone.clientTypeOf("pc") !== undefined);
-            const before = [pc.peers, phone.peers, phone.clientTypeOf("pc"), pc.clientTypeOf("phone1")];
+            const types = [phone.clientTypeOf("pc"), pc.clientTypeOf("phone1")];
+            const before = [pc.peers, phone.peers, ...types];
             phone.close();
             await until(() => events.some(({ type }) => type === "peer_left"));
             pc.close();
@@ -171,7 +165,9 @@ class TestTheRoom:
                 b.addEventListener("event", ({ detail: { candidate } }) => {
                     if (candidate) numbers.add(candidate.candidate);
                 });
-                for (let number = 0; number < 24; number++) a.sendIceCandidate("b", { candidate: `${number}` });
+                for (let number = 0; number < 24; number++) {
+                    a.sendIceCandidate("b", { candidate: `${number}` });
+                }
                 await until(() => numbers.size === 24);
                 return [...numbers].sort((x, y) => x - y);
                 """,
@@ -267,8 +263,8 @@ class TestComingBack:
         page = blank(user, f"ws://127.0.0.1:{ways.port}")
         begin(
             page,
-            f"""
-            window.pc = await enter("pc", {{ clientType: "pc" }});
+            """
+            window.pc = await enter("pc", { clientType: "pc" });
             window.events = listen(pc);
             window.states = [];
             pc.addEventListener("statechange", () => states.push(pc.state));
@@ -368,7 +364,8 @@ class TestComingBack:
                     const mine = [];
                     pauses.push(mine);
                     signal.addEventListener("statechange", () => {
-                        if (signal.state === "waiting") mine.push(signal.retryAt - performance.now());
+                        if (signal.state !== "waiting") return;
+                        mine.push(signal.retryAt - performance.now());
                     });
                 }
                 """,
@@ -439,7 +436,14 @@ class TestComingBack:
 class TestIceServers:
     def test_are_told_and_renewed_before_they_expire(self, user: Visitor, tmp_path: Path) -> None:
         (tmp_path / "turn").write_text("a secret that only the two servers know")
-        options = ("--turn-uri", "turn:127.0.0.1:9", "--turn-secret-file", "turn", "--turn-ttl", "60")
+        options = (
+            "--turn-uri",
+            "turn:127.0.0.1:9",
+            "--turn-secret-file",
+            "turn",
+            "--turn-ttl",
+            "60",
+        )
         with server("--stun-uri", "stun:127.0.0.1:9", *options, cwd=tmp_path) as started:
             page = blank(user, started.url)
             page.clock.install()
@@ -469,7 +473,9 @@ CALLS = """
     window.call = (signal, peerId, offer = null) => {
         const pc = new RTCPeerConnection();
         const made = { pc, texts: [], channel: null };
-        pc.ondatachannel = ({ channel }) => { channel.onmessage = ({ data }) => made.texts.push(data); };
+        pc.ondatachannel = ({ channel }) => {
+            channel.onmessage = ({ data }) => made.texts.push(data);
+        };
         made.open = (label) => {
             const channel = pc.createDataChannel(label);
             channel.onopen = () => channel.send(label);
@@ -552,13 +558,16 @@ class TestCalls:
             const [a, b] = [await enter("a"), await enter("b")];
             const [one, other] = [call(a, "b"), call(b, "a")];
             let failure = null;
-            for (const { call } of [one, other]) call.ended.then((how) => { failure = String(how); });
-            for (let round = 0; round < 8; round++) {
+            for (const { call } of [one, other]) {
+                call.ended.then((how) => { failure = String(how); });
+            }
+            for (let round = 0; round < 3; round++) {
                 one.pc.addTransceiver("video", { direction: "sendonly" });
                 other.pc.addTransceiver("video", { direction: "sendonly" });
                 await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
             }
-            const settled = ({ pc }) => pc.signalingState === "stable" && pc.getTransceivers().length === 16
+            const settled = ({ pc }) => pc.signalingState === "stable"
+                && pc.getTransceivers().length === 6
                 && pc.getTransceivers().every(({ mid }) => mid !== null);
             await until(() => failure || (settled(one) && settled(other)));
             return failure;
@@ -590,7 +599,9 @@ class TestCalls:
         )
         assert found == ["first", "second"]
 
-    def test_a_peer_that_begins_anew_ends_the_call_and_its_offer_comes_out(self, page: Page) -> None:
+    def test_a_peer_that_begins_anew_ends_the_call_and_its_offer_comes_out(
+        self, page: Page
+    ) -> None:
         found = run(
             page,
             CALLS
@@ -652,7 +663,9 @@ class TestCalls:
         page = blank(user, f"ws://127.0.0.1:{ways.port}")
         room = f"lost-{lost}"
         begin(page, CALLS + "window.a = await enter('a');", room=room)
-        begin(other, CALLS + "window.b = await enter('b'); window.answerer = call(b, 'a');", room=room)
+        begin(
+            other, CALLS + "window.b = await enter('b'); window.answerer = call(b, 'a');", room=room
+        )
         other.evaluate(
             "answerer.pc.addEventListener('signalingstatechange', () => { window.heard = true; })"
         )
@@ -684,79 +697,6 @@ def test_pages_of_other_origins_may_import_it(signal_server: Server, browser: Br
     assert peers == ["connected", []]
 
 
-class TestMotion:
-    """The phone page's module that makes samples of the browser's events."""
-
-    def sample(self, page: Page, event: str) -> Any:
-        text = page.evaluate(
-            f"""async () => {{
-                const {{ sampleText, GravitySign }} = await import("/static/motion.js");
-                return sampleText({event}, new GravitySign("Google Inc."));
-            }}"""
-        )
-        return None if text is None else json.loads(text)
-
-    def test_units_axes_and_time_are_the_data_models(self, page: Page) -> None:
-        before = page.evaluate("Date.now()")
-        sample = self.sample(
-            page,
-            """{ accelerationIncludingGravity: { x: 1, y: -2, z: 9.8 },
-                 rotationRate: { alpha: 180, beta: -90, gamma: 45 }, timeStamp: performance.now() }""",
-        )
-        after = page.evaluate("Date.now()")
-        assert before - 5 <= sample["timestamp_ns"] / 1e6 <= after + 5
-        assert sample["timestamp_ns"] % 1000 == 0
-        assert [sample[f"acc_{axis}"] for axis in "xyz"] == [1, -2, 9.8]
-        assert [sample[f"gyro_{axis}"] for axis in "xyz"] == pytest.approx(
-            [3.14159265, -1.57079633, 0.78539816]
-        )
-
-    @pytest.mark.parametrize(
-        "event",
-        [
-            "{ accelerationIncludingGravity: null, rotationRate: null, timeStamp: 0 }",
-            "{ accelerationIncludingGravity: { x: 1, y: null, z: 1 },"
-            " rotationRate: { alpha: 1, beta: 1, gamma: 1 }, timeStamp: 0 }",
-        ],
-    )
-    def test_what_no_sensor_measured_is_no_sample(self, page: Page, event: str) -> None:
-        assert self.sample(page, event) is None
-
-    @pytest.mark.parametrize(
-        ("vendor", "measured", "signs"),
-        [
-            ("Google Inc.", 9.8, [1, 1]),
-            ("Apple Computer, Inc.", -9.8, [-1, -1]),
-            # Who is not what it is called is found out by the angles.
-            ("Google Inc.", -9.8, [1, -1]),
-            ("Apple Computer, Inc.", 9.8, [-1, 1]),
-        ],
-    )
-    @pytest.mark.parametrize(("beta", "up"), [(0, [0, 0, 1]), (90, [0, 1, 0]), (-45, None)])
-    def test_the_sign_of_gravity_is_found(
-        self,
-        page: Page,
-        vendor: str,
-        measured: float,
-        signs: list[int],
-        beta: float,
-        up: list[float] | None,
-    ) -> None:
-        up = up or [0, -0.5**0.5, 0.5**0.5]
-        found = page.evaluate(
-            """async ([vendor, beta, values]) => {
-                const { GravitySign } = await import("/static/motion.js");
-                const sign = new GravitySign(vendor);
-                const before = sign.of(values);
-                sign.orient({ beta, gamma: 0 });
-                for (let look = 0; look < 10; look++) sign.of(values);
-                return [before, sign.of(values)];
-            }""",
-            [vendor, beta, [measured * axis for axis in up]],
-        )
-        assert found == signs
-
-
 def test_the_types_are_right(tmp_path: Path) -> None:
     compiler = shutil.which("tsc")
     if compiler is None:
@@ -778,7 +718,8 @@ def test_the_types_are_right(tmp_path: Path) -> None:
 USE = """
 import { connect, connectPeer, Signal, SignalError, type Offer } from "./client.js";
 
-const signal: Signal = await connect("wss://host", { room: "lab1", clientType: "pc", timeoutMs: 5 });
+const options = { room: "lab1", clientType: "pc", timeoutMs: 5 };
+const signal: Signal = await connect("wss://host", options);
 signal.addEventListener("event", ({ detail }) => {
   if (detail.type === "message") signal.sendMessage(detail.peerId, 5);
 });

@@ -23,6 +23,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1; // beyond which setTimeout fires at once
 const CAREFUL = 8; // messages at a time, for a server that has refused some for their number
 const MAX_EVENTS = 1_000; // that wait for who reads none
 
+const GATHERING_MS = 300;
 const LOST_MS = 2_000; // after which ICE is restarted where it lost the peer: it calls it failed much later
 
 const ABANDONED = 4000; // any code but 1000, which would give up the place in the room
@@ -632,9 +633,9 @@ class Call {
     const collides = event.type === "offer" && (this.#makingOffer || pc.signalingState !== "stable");
     this.#ignoring = collides && !this.#polite;
     if (this.#ignoring) return;
+    if (collides) await this.#gatheringBegins();
     await pc.setRemoteDescription(event.sdp); // takes an offer of ours back, where there is one
     for (const candidate of this.#candidates.splice(0)) await this.#addCandidate(candidate);
-    // Chromium may gather nothing for the answer where an offer was taken back in the very moment it began.
     clearTimeout(this.#lostTimer);
     this.#lostTimer = setTimeout(this.#recover, LOST_MS);
     if (event.type === "answer") {
@@ -644,6 +645,18 @@ class Call {
     await pc.setLocalDescription();
     this.#answered = { offer: content, answer: { type: "answer", sdp: pc.localDescription.sdp } };
     this.#signal.sendAnswer(this.#peerId, this.#answered.answer);
+  }
+
+  /**
+   * Wait until candidates are gathered for our offer, though it is taken back then. Chromium gathers none
+   * for the answer, nor after any restart of ICE, where that was about to begin (156: once in 100 times).
+   */
+  async #gatheringBegins() {
+    if (this.#pc.iceGatheringState !== "new") return;
+    await new Promise((resolve) => {
+      this.#pc.addEventListener("icegatheringstatechange", resolve, { once: true });
+      setTimeout(resolve, GATHERING_MS); // it never begins where there is nothing to gather for
+    });
   }
 
   async #addCandidate(candidate) {
