@@ -14,6 +14,7 @@ import random
 import re
 import sys
 import time
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -105,7 +106,7 @@ class Call:
 
     def _send(self, message: Message) -> None:
         message["target_id"] = self.peer_id
-        self.loop.call_soon_threadsafe(self.pc.outbox.put_nowait, message)
+        self.loop.call_soon_threadsafe(self.pc.say, message)
 
     def _state_changed(self, webrtc: Any, _property: Any) -> None:
         state = webrtc.props.connection_state.value_nick
@@ -142,6 +143,7 @@ class Pc:
         self.not_before = 0.0  # the server asks not to be spoken to until then
         self.waits = 0  # how often it has asked for that
         self.ice_servers: list[Message] = []
+        self.asking = asyncio.get_running_loop().call_later(0, lambda: None)  # for fresh ones
         self.calls: dict[str, Call] = {}
         self.outbox: asyncio.Queue[Message] = asyncio.Queue()
         self.unsure: Message | None = None  # sent, and perhaps not arrived
@@ -197,11 +199,23 @@ class Pc:
         """Take the place in the room. After a `resumed` what was missed follows."""
         print(f"{message['type']}, peers: {message['peers']}", flush=True)
         self.received, self.resume_token = 0, message.get("resume_token")
-        self.ice_servers = message.get("ice_servers", self.ice_servers)
+        self._take_ice_servers(message)
         if message["type"] == "registered":  # a call that was being made is offered again
             self.outbox, self.unsure = asyncio.Queue(), None
             for call in [call for call in self.calls.values() if not call.connected]:
                 self.hang_up(call.peer_id)
+
+    def _take_ice_servers(self, message: Message) -> None:
+        """Use them from now on, and ask for fresh credentials before these expire."""
+        self.ice_servers = message.get("ice_servers", self.ice_servers)
+        if milliseconds := message.get("ice_servers_expire_in_ms"):
+            ask = partial(self.say, {"type": "ice_servers"})
+            self.asking.cancel()
+            self.asking = asyncio.get_running_loop().call_later(0.75e-3 * milliseconds, ask)
+
+    def say(self, message: Message) -> None:
+        """Send a message once the server can be reached and allows it."""
+        self.outbox.put_nowait(message)
 
     async def _write(self, websocket: Any) -> None:
         """Send what waits, and once more what may have been lost with the connection before."""
@@ -231,6 +245,8 @@ class Pc:
                 self.calls[peer_id].handle(message)
             case "peer_left" | "peer_joined" if peer_id in self.calls:
                 self.calls[peer_id].left = message["type"] == "peer_left"
+            case "ice_servers":
+                self._take_ice_servers(message)
             case "error":
                 print(f"The server says: {message['message']}", flush=True)
 

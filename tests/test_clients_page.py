@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from cut import Cut
-from processes import PATIENCE, ROOT, Server, Watched, running
+from processes import PATIENCE, ROOT, Server, Watched, running, server
 from websockets.sync.client import ClientConnection, connect
 
 PAGE = ROOT / "docs" / "clients.md"
@@ -52,6 +52,17 @@ def test_a_listing_is_the_text_of_its_file(path: Path) -> None:
     assert head in page
     listing, _, _ = page.split(head, 1)[1].partition("```\n")
     assert listing == path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def signal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that tells of a TURN server, where none is."""
+    cwd = tmp_path_factory.mktemp("server")
+    (cwd / "secret").write_text("s" * 32)
+    (cwd / "secret").chmod(0o600)
+    options = ("--turn-uri", "turn:127.0.0.1:9", "--turn-secret-file", "secret")
+    with server(*options, cwd=cwd) as started:
+        yield started
 
 
 @pytest.fixture
@@ -161,6 +172,17 @@ class TestKotlin:
             phone.wait_for('^told .*"last"')
             assert sum('"answer"' in line for line in phone.lines) == 1
 
+    def test_it_is_told_of_ice_servers_and_may_ask_again(
+        self, signal_server: Server, classes: Path
+    ) -> None:
+        told = r'^ICE servers .*"turn:127\.0\.0\.1:9".*"\d+:phone"'
+        with running(*self.talk(classes, signal_server.url, "phone", "kotlin-turn")) as phone:
+            phone.wait_for(told)
+            phone.wait_for("^entered ")
+            phone.lines.clear()
+            phone.write('{"type": "ice_servers"}')
+            phone.wait_for(told)
+
     def test_what_the_server_refuses_for_good_ends_it_with_its_words(
         self, signal_server: Server, classes: Path
     ) -> None:
@@ -214,6 +236,7 @@ class TestCpp:
             pc.wait_for("^remote candidate candidate:1 1 udp … of 0$")
             pc.wait_for("^phone: connected$")
             assert pc.lines.count(f"remote offer {LONG_SDP}") == 1
+            pc.wait_for(r"^ICE server turn:127\.0\.0\.1:9 \d+:pc$")
 
     def test_what_the_server_refuses_for_good_ends_it_with_its_words(
         self, signal_server: Server, program: Path

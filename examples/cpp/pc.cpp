@@ -63,7 +63,7 @@ private:
 // sends again what may not have arrived.
 class Signaling {
 public:
-    std::function<void(const json&)> on_entered, on_message;
+    std::function<void(const json&)> on_entered, on_ice_servers, on_message;
 
     Signaling(Loop& loop, std::string url, json registration)
         : loop_(loop), url_(std::move(url)), registration_(std::move(registration)) {
@@ -120,6 +120,7 @@ private:
             entered_ = true;
             sending_ = false;
             if (type == "registered") outbox_.clear();  // it belongs to calls of before
+            take_ice_servers(message);
             on_entered(message);
             send_next();
         } else if (type == "error" && !entered_ && wait > 0) {
@@ -137,9 +138,22 @@ private:
             outbox_.pop_front();
             sending_ = false;
             send_next();
+        } else if (type == "ice_servers") {
+            take_ice_servers(message);
         } else if (type != "pong" && type != "server_shutdown") {
             on_message(message);
         }
+    }
+
+    // Use them from now on, and ask for fresh credentials before these expire.
+    void take_ice_servers(const json& message) {
+        if (!message.contains("ice_servers")) return;
+        on_ice_servers(message["ice_servers"]);
+        const long milliseconds = message.value("ice_servers_expire_in_ms", 0L);
+        const auto ask = [this, taken = ++ice_servers_] {
+            if (taken == ice_servers_) send({{"type", "ice_servers"}});
+        };
+        if (milliseconds > 0) loop_.post(ask, std::chrono::milliseconds(milliseconds * 3 / 4));
     }
 
     // Send the first of the outbox. The pong says that the server has it.
@@ -159,7 +173,7 @@ private:
     std::string url_;
     json registration_;
     std::shared_ptr<rtc::WebSocket> socket_;
-    int connection_ = 0;
+    int connection_ = 0, ice_servers_ = 0;  // how many there have been
     bool entered_ = false, sending_ = false;
     std::string resume_token_;
     int received_ = 0;  // messages since it came into the room, or back
@@ -241,13 +255,13 @@ class Pc {
 public:
     Pc(Loop& loop, Signaling& signaling) : loop_(loop), signaling_(signaling) {
         signaling.on_entered = [this](const json& message) { enter(message); };
+        signaling.on_ice_servers = [this](const json& servers) { use(servers); };
         signaling.on_message = [this](const json& message) { handle(message); };
     }
 
 private:
     void enter(const json& message) {
         std::cout << message["type"] << ", peers: " << message["peers"] << std::endl;
-        if (message.contains("ice_servers")) use(message["ice_servers"]);
         if (message["type"] == "registered")  // a call that was being made is offered again
             std::erase_if(calls_, [](const auto& call) { return !call.second->connected; });
     }

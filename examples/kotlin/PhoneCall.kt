@@ -49,10 +49,13 @@ class PhoneCall(
         signaling.close()
     }
 
-    override fun onEntered(anew: Boolean, peers: List<String>, iceServers: JSONArray) {
+    override fun onIceServers(iceServers: JSONArray) {
+        this.iceServers = servers(iceServers)
+    }
+
+    override fun onEntered(anew: Boolean, peers: List<String>) {
         this.peers.clear()
         this.peers.addAll(peers)
-        if (iceServers.length() > 0) this.iceServers = servers(iceServers)
         if (anew && call?.connected == false) hangUp() // the peer may never have heard of it
         callSomebody()
     }

@@ -16,7 +16,10 @@ import org.json.JSONObject
 /** What the server says, on the thread of [Signaling.run]. */
 interface SignalingListener {
     /** In the room: anew, or again after a break. In the second case what was missed follows. */
-    fun onEntered(anew: Boolean, peers: List<String>, iceServers: JSONArray)
+    fun onEntered(anew: Boolean, peers: List<String>)
+
+    /** Use these STUN and TURN servers from now on, in the form of RTCConfiguration.iceServers. */
+    fun onIceServers(iceServers: JSONArray)
 
     /** `offer`, `answer`, `ice_candidate`, `message`, `peer_joined`, `peer_left` or `error`. */
     fun onMessage(message: JSONObject)
@@ -45,6 +48,7 @@ class Signaling(
     private var received = 0 // messages since it came into the room, or back
     private var pause = 0L // before the next try to connect, in milliseconds
     private var notBefore = 0L // the server asks not to be spoken to until then
+    private var lastIceServers: JSONObject? = null
     private val outbox = ArrayDeque<String>()
     private var sending = false // the first of the outbox, until the server's pong confirms it
 
@@ -134,6 +138,7 @@ class Signaling(
                 sending = false
                 sendNext()
             }
+            type == "ice_servers" -> takeIceServers(message)
             type != "pong" && type != "server_shutdown" -> listener.onMessage(message)
         }
     }
@@ -147,8 +152,18 @@ class Signaling(
         if (anew) outbox.clear() // it belongs to a call of before
         val ids = message.getJSONArray("peers")
         val peers = (0 until ids.length()).map { ids.getString(it) }
-        listener.onEntered(anew, peers, message.optJSONArray("ice_servers") ?: JSONArray())
+        takeIceServers(message)
+        listener.onEntered(anew, peers)
         sendNext()
+    }
+
+    private fun takeIceServers(message: JSONObject) {
+        listener.onIceServers(message.optJSONArray("ice_servers") ?: return)
+        lastIceServers = message
+        val milliseconds = message.optLong("ice_servers_expire_in_ms")
+        if (milliseconds > 0) run(milliseconds * 3 / 4) { // ask for fresh credentials in time
+            if (message === lastIceServers) send(JSONObject().put("type", "ice_servers"))
+        }
     }
 
     private fun sendNext() {

@@ -9,8 +9,10 @@ fun main(arguments: Array<String>) {
     val (url, clientId, roomId) = arguments
     val http = OkHttpClient()
     val listener = object : SignalingListener {
-        override fun onEntered(anew: Boolean, peers: List<String>, iceServers: JSONArray) =
-            println("entered anew=$anew peers=$peers ice_servers=$iceServers")
+        override fun onEntered(anew: Boolean, peers: List<String>) =
+            println("entered anew=$anew peers=$peers")
+
+        override fun onIceServers(iceServers: JSONArray) = println("ICE servers $iceServers")
 
         override fun onMessage(message: JSONObject) = println("told $message")
 
