@@ -19,8 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 PAGE = ROOT / "docs" / "clients.md"
 EXAMPLES = ROOT / "examples"
 LISTINGS = [
-    *(EXAMPLES / "kotlin").iterdir(),
-    *(EXAMPLES / "cpp").iterdir(),
+    *sorted((EXAMPLES / "kotlin").iterdir()),
+    *sorted((EXAMPLES / "cpp").iterdir()),
     EXAMPLES / "gstreamer_pc.py",
 ]
 SYSTEM_PYTHON = Path("/usr/bin/python3")

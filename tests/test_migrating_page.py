@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 
 PAGE = ROOT / "docs" / "migrating.md"
 EXAMPLES = examples_of(PAGE)
-README = {
+README: dict[str, dict[str, object]] = {
     "offer": {"sdp": {"type": "offer", "sdp": "..."}},
     "answer": {"sdp": {"type": "answer", "sdp": "..."}},
     "ice_candidate": {"candidate": {"candidate": "...", "sdpMid": "0", "sdpMLineIndex": 0}},
