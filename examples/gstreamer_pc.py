@@ -106,7 +106,7 @@ class Call:
 
     def _send(self, message: Message) -> None:
         message["target_id"] = self.peer_id
-        self.loop.call_soon_threadsafe(self.pc.say, message)
+        self.loop.call_soon_threadsafe(self.pc.say_of, self, message)
 
     def _state_changed(self, webrtc: Any, _property: Any) -> None:
         state = webrtc.props.connection_state.value_nick
@@ -250,6 +250,11 @@ class Pc:
             case "error":
                 print(f"The server says: {message['message']}", flush=True)
 
+    def say_of(self, call: Call, message: Message) -> None:
+        """Send a message of a call, unless that is over."""
+        if self.calls.get(call.peer_id) is call:
+            self.say(message)
+
     def follow(self, call: Call, state: str) -> None:
         """End a call that has ended."""
         print(f"Call with {call.peer_id}: {state}", flush=True)
@@ -258,9 +263,12 @@ class Pc:
             self.hang_up(call.peer_id)
 
     def hang_up(self, peer_id: str) -> None:
-        """End the call with a peer, if there is one."""
+        """End the call with a peer, if there is one, and say no more of it."""
         if call := self.calls.pop(peer_id, None):
             call.close()
+            for message in [self.outbox.get_nowait() for _ in range(self.outbox.qsize())]:
+                if message.get("target_id") != peer_id:
+                    self.outbox.put_nowait(message)
 
     async def report(self) -> None:
         """Print once a second what has arrived, and end calls of which nothing is left."""

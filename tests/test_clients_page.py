@@ -41,6 +41,7 @@ JARS = [
 ]
 Command = list[str | Path]
 LONG_SDP = "v=0 " + "a" * 2000
+CANDIDATE = {"candidate": "candidate:1 1 udp …", "sdpMid": "0", "sdpMLineIndex": 0}
 
 
 @pytest.mark.parametrize("path", LISTINGS, ids=lambda path: path.name)
@@ -140,16 +141,18 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (shutil.which("kotlinc") and all(jar.exists() for jar in JARS)):
         pytest.skip("a Kotlin compiler and OkHttp are not available")
     made = tmp_path_factory.mktemp("classes")
-    sources = (EXAMPLES / "kotlin" / "Signaling.kt", ROOT / "tests" / "kotlin" / "Talk.kt")
+    sources = [*(EXAMPLES / "kotlin").iterdir(), *(ROOT / "tests" / "kotlin").iterdir()]
     path = ":".join(map(str, JARS))
     subprocess.run(["kotlinc", "-no-reflect", "-cp", path, "-d", made, *sources], check=True)
     return made
 
 
 class TestKotlin:
-    def talk(self, classes: Path, url: str, client_id: str, room: str) -> Command:
+    def talk(
+        self, classes: Path, url: str, client_id: str, room: str, program: str = "Talk"
+    ) -> Command:
         path = ":".join(map(str, (classes, *JARS)))
-        return ["java", "-cp", path, "vislam.TalkKt", url, client_id, room]
+        return ["java", "-cp", path, f"vislam.{program}Kt", url, client_id, room]
 
     def test_what_is_lost_with_a_connection_arrives_after_it_has_resumed(
         self, signal_server: Server, cut: Cut, classes: Path
@@ -200,6 +203,33 @@ class TestKotlin:
             r"^entered anew=true peers=\[\]",
         )
 
+    def test_a_phone_calls_who_is_there_and_calls_anew_a_peer_that_was_away(
+        self, signal_server: Server, classes: Path
+    ) -> None:
+        """With a stand-in for org.webrtc, which runs on Android only."""
+        room = "kotlin-call"
+        with ExitStack() as stack:
+            phone = stack.enter_context(
+                running(*self.talk(classes, signal_server.url, "phone", room, "Phone"))
+            )
+            signal_server.wait_for(f"Client registered: phone .android. in room {room}")
+            with ExitStack() as deaf:
+                assert Peer(signal_server, room, "pc", deaf).hear()["type"] == "offer"
+            phone.wait_for("^disposed$")
+            phone.lines.clear()
+            pc = Peer(signal_server, room, "pc", stack)
+            assert pc.hear()["sdp"] == {"type": "offer", "sdp": "v=0 offered"}
+            assert pc.hear()["candidate"]["sdpMid"] == "0"
+            assert pc.hear()["candidate"] is None
+            phone.wait_for(r"^ICE servers of the call: \[\[turn:127\.0\.0\.1:9\] \d+:phone 28\]$")
+            pc.say("answer", target_id="phone", sdp={"type": "answer", "sdp": "v=0 answered"})
+            pc.say("ice_candidate", target_id="phone", candidate=CANDIDATE)
+            pc.say("ice_candidate", target_id="phone", candidate=None)
+            phone.wait_for("^remote ANSWER v=0 answered$")
+            phone.wait_for("^remote candidate candidate:1 1 udp … of 0$")
+            phone.write('{"timestamp_ns": 1}')
+            phone.wait_for('^imu sends {"timestamp_ns":1}$')
+
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -230,8 +260,7 @@ class TestCpp:
             assert phone.hear()["sdp"] == {"type": "answer", "sdp": "v=0 answered"}
             assert phone.hear()["candidate"]["sdpMid"] == "0"
             assert phone.hear()["candidate"] is None
-            candidate = {"candidate": "candidate:1 1 udp …", "sdpMid": "0", "sdpMLineIndex": 0}
-            phone.say("ice_candidate", target_id="pc", candidate=candidate)
+            phone.say("ice_candidate", target_id="pc", candidate=CANDIDATE)
             phone.say("ice_candidate", target_id="pc", candidate=None)
             pc.wait_for("^remote candidate candidate:1 1 udp … of 0$")
             pc.wait_for("^phone: connected$")

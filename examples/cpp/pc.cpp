@@ -88,8 +88,17 @@ public:
     }
 
     void send(const json& message) {
-        outbox_.push_back(message.dump());
+        outbox_.push_back(message);
         send_next();
+    }
+
+    // Drop what waits to be sent to a peer: it belongs to a call that is over.
+    void forget(const std::string& peer) {
+        const auto stale = [&peer](const json& message) {
+            return message.value("target_id", "") == peer;
+        };
+        outbox_.erase(std::remove_if(outbox_.begin() + sending_, outbox_.end(), stale),
+                      outbox_.end());
     }
 
 private:
@@ -160,7 +169,7 @@ private:
     void send_next() {
         if (!entered_ || sending_ || outbox_.empty() || until_allowed() > 0ms) return;
         sending_ = true;
-        socket_->send(outbox_.front());
+        socket_->send(outbox_.front().dump());
         socket_->send(R"({"type": "ping"})");
     }
 
@@ -179,7 +188,7 @@ private:
     int received_ = 0;  // messages since it came into the room, or back
     long pause_ms_ = 0;
     Clock::time_point not_before_;  // the server asks not to be spoken to until then
-    std::deque<std::string> outbox_;
+    std::deque<json> outbox_;
 };
 
 // One WebRTC connection that a peer has offered.
@@ -190,9 +199,12 @@ public:
 
     Call(Loop& loop, Signaling& signaling, const rtc::Configuration& configuration, json message)
         : offer(std::move(message)), peer_(offer["sender_id"]), connection_(configuration) {
-        const auto send = [&loop, &signaling, peer = peer_](json message) {
+        const auto alive = std::weak_ptr(alive_);
+        const auto send = [&loop, &signaling, alive, peer = peer_](json message) {
             message["target_id"] = peer;
-            loop.post([&signaling, message] { signaling.send(message); });
+            loop.post([&signaling, alive, message] {
+                if (!alive.expired()) signaling.send(message);
+            });
         };
         connection_.onLocalDescription([send](rtc::Description answer) {
             const json sdp = {{"type", answer.typeString()}, {"sdp", std::string(answer)}};
@@ -244,6 +256,7 @@ private:
     }
 
     std::string peer_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     long samples_ = 0, packets_ = 0;
     std::shared_ptr<rtc::DataChannel> channel_;
     std::shared_ptr<rtc::Track> track_;
@@ -294,6 +307,7 @@ private:
     void answer(const json& offer) {
         const std::string peer = offer["sender_id"];
         auto& call = calls_[peer];  // another offer while there is a call: the phone starts anew
+        if (call) signaling_.forget(peer);
         call = std::make_shared<Call>(loop_, signaling_, configuration_, offer);
         call->answer([this, peer, weak = std::weak_ptr(call)](rtc::PeerConnection::State state) {
             loop_.post([=, this] { follow(peer, weak.lock(), state); });

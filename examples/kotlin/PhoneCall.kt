@@ -39,12 +39,12 @@ class PhoneCall(
     }
 
     /** Send a sample: timestamp_ns, acc_x … gyro_z, in the axes of the phone. */
-    fun sendSample(sample: JSONObject) = signaling.run {
+    fun sendSample(sample: JSONObject) = signaling.post {
         val text = ByteBuffer.wrap(sample.toString().toByteArray())
         call?.imu?.send(DataChannel.Buffer(text, false))
     }
 
-    fun close() = signaling.run {
+    fun close() = signaling.post {
         hangUp()
         signaling.close()
     }
@@ -86,6 +86,7 @@ class PhoneCall(
     }
 
     private fun hangUp() {
+        signaling.forget()
         call?.imu?.dispose()
         call?.connection?.dispose()
         call = null
@@ -117,7 +118,7 @@ class PhoneCall(
             connection.addIceCandidate(IceCandidate(mid, index, init.getString("candidate")))
         }
 
-        private fun beginAnewUnlessConnected() = signaling.run(10_000) {
+        private fun beginAnewUnlessConnected() = signaling.post(10_000) {
             if (call === this && !connected) {
                 hangUp()
                 if (peers.remove(peerId)) peers.add(peerId) // somebody else first, if there is one
@@ -125,9 +126,10 @@ class PhoneCall(
             }
         }
 
-        private fun send(type: String, field: String, value: Any) = signaling.send(
-            JSONObject().put("type", type).put("target_id", peerId).put(field, value)
-        )
+        private fun send(type: String, field: String, value: Any) = signaling.post {
+            val message = JSONObject().put("type", type).put("target_id", peerId).put(field, value)
+            if (call === this) signaling.send(message) // else it is over
+        }
 
         override fun onCreateSuccess(offer: SessionDescription) {
             send("offer", "sdp", JSONObject().put("type", "offer").put("sdp", offer.description))
@@ -147,7 +149,7 @@ class PhoneCall(
         }
 
         override fun onIceConnectionChange(state: PeerConnection.IceConnectionState) =
-            signaling.run {
+            signaling.post {
                 connected = state == PeerConnection.IceConnectionState.CONNECTED ||
                     state == PeerConnection.IceConnectionState.COMPLETED
                 // DISCONNECTED may pass; FAILED does not.

@@ -13,7 +13,7 @@ import okhttp3.WebSocketListener
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** What the server says, on the thread of [Signaling.run]. */
+/** What the server says, on the thread of [Signaling.post]. */
 interface SignalingListener {
     /** In the room: anew, or again after a break. In the second case what was missed follows. */
     fun onEntered(anew: Boolean, peers: List<String>)
@@ -52,40 +52,46 @@ class Signaling(
     private val outbox = ArrayDeque<String>()
     private var sending = false // the first of the outbox, until the server's pong confirms it
 
-    fun open() = run { connect() }
+    fun open() = post { connect() }
 
-    fun close() = run {
+    fun close() = post {
         socket?.close(1000, null) // gives up the place at once
         socket = null
         loop.shutdownNow()
     }
 
     /** Do something on the one thread that all of this runs on, soon or after a time. */
-    fun run(milliseconds: Long = 0, work: () -> Unit) {
-        loop.schedule(work, milliseconds, TimeUnit.MILLISECONDS)
+    fun post(milliseconds: Long = 0, work: () -> Unit) {
+        val guarded = Runnable { runCatching(work).exceptionOrNull()?.printStackTrace() }
+        loop.schedule(guarded, milliseconds, TimeUnit.MILLISECONDS)
     }
 
-    fun send(message: JSONObject) = run {
+    fun send(message: JSONObject) = post {
         outbox.add(message.toString())
         sendNext()
+    }
+
+    /** Drop what waits to be sent: it belongs to a call that is over. On the thread of [post]. */
+    fun forget() {
+        while (outbox.size > (if (sending) 1 else 0)) outbox.removeLast()
     }
 
     private fun connect() {
         val request = Request.Builder().url(url).build()
         socket = http.newWebSocket(request, object : WebSocketListener() {
             override fun onOpen(webSocket: WebSocket, response: Response) =
-                run { if (webSocket === socket) enter() }
+                post { if (webSocket === socket) enter() }
 
             override fun onMessage(webSocket: WebSocket, text: String) =
-                run { if (webSocket === socket) receive(JSONObject(text)) }
+                post { if (webSocket === socket) receive(JSONObject(text)) }
 
             override fun onClosing(webSocket: WebSocket, code: Int, reason: String) {
                 webSocket.close(1000, null)
-                run { if (webSocket === socket) comeBack(code, reason) }
+                post { if (webSocket === socket) comeBack(code, reason) }
             }
 
             override fun onFailure(webSocket: WebSocket, t: Throwable, response: Response?) =
-                run { if (webSocket === socket) comeBack(1006, t.toString()) }
+                post { if (webSocket === socket) comeBack(1006, t.toString()) }
         })
     }
 
@@ -94,7 +100,7 @@ class Signaling(
         if (code !in listOf(1001, 1006, 1011, 1012, 1013, 1014)) return end("$code $reason")
         val wait = maxOf(notBefore - now(), pause / 2 + Random.nextLong(pause / 2 + 1))
         pause = minOf(maxOf(2 * pause, 1000), 10_000)
-        run(wait, ::connect)
+        post(wait, ::connect)
     }
 
     private fun end(reason: String) {
@@ -122,7 +128,7 @@ class Signaling(
         when {
             type == "registered" || type == "resumed" -> entered(message, type == "registered")
             type == "error" && !entered -> when {
-                wait > 0 -> run(wait, ::enter)
+                wait > 0 -> post(wait, ::enter)
                 message.getString("code") == "resume_expired" -> {
                     resumeToken = null // it was away for too long, or the server was started anew
                     enter()
@@ -131,7 +137,7 @@ class Signaling(
             }
             type == "error" && wait > 0 -> { // refused: send it again then
                 sending = false
-                run(wait, ::sendNext)
+                post(wait, ::sendNext)
             }
             type == "pong" && sending -> {
                 outbox.remove()
@@ -161,7 +167,7 @@ class Signaling(
         listener.onIceServers(message.optJSONArray("ice_servers") ?: return)
         lastIceServers = message
         val milliseconds = message.optLong("ice_servers_expire_in_ms")
-        if (milliseconds > 0) run(milliseconds * 3 / 4) { // ask for fresh credentials in time
+        if (milliseconds > 0) post(milliseconds * 3 / 4) { // ask for fresh credentials in time
             if (message === lastIceServers) send(JSONObject().put("type", "ice_servers"))
         }
     }
