@@ -309,19 +309,20 @@ private:
         auto& call = calls_[peer];  // another offer while there is a call: the phone starts anew
         if (call) signaling_.forget(peer);
         call = std::make_shared<Call>(loop_, signaling_, configuration_, offer);
-        call->answer([this, peer, weak = std::weak_ptr(call)](rtc::PeerConnection::State state) {
+        call->answer([this, peer, weak = std::weak_ptr(call)](State state) {
             loop_.post([=, this] { follow(peer, weak.lock(), state); });
         });
     }
 
-    void follow(const std::string& peer, std::shared_ptr<Call> call, rtc::PeerConnection::State state) {
-        using State = rtc::PeerConnection::State;
+    using State = rtc::PeerConnection::State;
+
+    void follow(const std::string& peer, std::shared_ptr<Call> call, State state) {
         if (!call) return;
         call->connected = state == State::Connected;
         std::cout << peer << (call->connected ? ": connected" : ": not connected") << std::endl;
         const bool over = state == State::Failed || state == State::Closed;
-        if (const auto found = calls_.find(peer); over && found != calls_.end() && found->second == call)
-            calls_.erase(found);
+        const auto found = calls_.find(peer);
+        if (over && found != calls_.end() && found->second == call) calls_.erase(found);
     }
 
     Loop& loop_;
