@@ -49,12 +49,12 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run a browser for as long as the block takes, or skip the test."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Run a browser for as long as the block takes, or skip the test. `flags`: more of them."""
     if shutil.which(CHROMIUM) is None:
         pytest.skip("chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

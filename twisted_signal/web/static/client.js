@@ -23,7 +23,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1; // beyond which setTimeout fires at once
 const CAREFUL = 8; // messages at a time, for a server that has refused some for their number
 const MAX_EVENTS = 1_000; // that wait for who reads none
 
-const GATHERING_MS = 300;
+const GATHERING_MS = 500;
 const LOST_MS = 2_000; // after which ICE is restarted where it lost the peer: it calls it failed much later
 
 const ABANDONED = 4000; // any code but 1000, which would give up the place in the room
@@ -633,7 +633,7 @@ class Call {
     const collides = event.type === "offer" && (this.#makingOffer || pc.signalingState !== "stable");
     this.#ignoring = collides && !this.#polite;
     if (this.#ignoring) return;
-    if (collides) await this.#gatheringBegins();
+    if (collides) await this.#firstCandidate();
     await pc.setRemoteDescription(event.sdp); // takes an offer of ours back, where there is one
     for (const candidate of this.#candidates.splice(0)) await this.#addCandidate(candidate);
     clearTimeout(this.#lostTimer);
@@ -648,14 +648,15 @@ class Call {
   }
 
   /**
-   * Wait until candidates are gathered for our offer, though it is taken back then. Chromium gathers none
-   * for the answer, nor after any restart of ICE, where that was about to begin (156: once in 100 times).
+   * Wait until there is a candidate for our offer, though it is taken back then. Chromium finds none for the
+   * answer, nor after any restart of ICE, where the search had only begun (156: once in 100 times).
    */
-  async #gatheringBegins() {
-    if (this.#pc.iceGatheringState !== "new") return;
+  async #firstCandidate() {
+    const pc = this.#pc;
+    if (pc.iceGatheringState === "complete" || /^a=candidate/m.test(pc.localDescription?.sdp ?? "")) return;
     await new Promise((resolve) => {
-      this.#pc.addEventListener("icegatheringstatechange", resolve, { once: true });
-      setTimeout(resolve, GATHERING_MS); // it never begins where there is nothing to gather for
+      pc.addEventListener("icecandidate", resolve, { once: true });
+      setTimeout(resolve, GATHERING_MS); // none comes where there is no network
     });
   }
 
