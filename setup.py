@@ -35,6 +35,7 @@ setup(
         "websockets>=17.4",
     ],
     extras_require={
+        "client": ["websockets>=17.4"],
         "test": [
             "aiortc>=1.16",
             "coverage>=7.6",
