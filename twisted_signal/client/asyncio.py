@@ -18,9 +18,9 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State as WebSocketState
 from websockets.uri import WebSocketURI, parse_uri
 
-from twisted_signal.client.core import Registration
 from twisted_signal.client.driver import Cancellable, Driver, OpeningFailed, Token
 from twisted_signal.client.signal import Signal
+from twisted_signal.client.state import Registration
 from twisted_signal.messages import UNKNOWN_TYPE
 
 CLOSE_TIMEOUT = 2

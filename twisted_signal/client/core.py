@@ -5,101 +5,38 @@ A shell opens connections when `wants_connection`, tells what becomes of them, a
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from enum import Enum, auto
-from typing import Any, Protocol
-
-import msgspec
-from msgspec import Struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from twisted_signal import messages
-from twisted_signal.client.backoff import pause
-from twisted_signal.client.errors import CannotConnect, Closed, Refused, SignalingError
-from twisted_signal.client.events import (
-    Disconnected,
-    Error,
-    Event,
-    PeerJoined,
-    PeerLeft,
-    Reconnected,
+from twisted_signal.client.backoff import Patience
+from twisted_signal.client.errors import (
+    COMING_BACK_HELPS,
+    CannotConnect,
+    Closed,
+    Refused,
+    SignalingError,
 )
-from twisted_signal.client.incoming import Hearing, IceServer, IceServers, Registered, read
+from twisted_signal.client.events import Disconnected, Event, Reconnected
+from twisted_signal.client.incoming import IceServers, Registered, ServerMessage, read
 from twisted_signal.client.outgoing import Entry, Kind, Outgoing
-from twisted_signal.messages import UNKNOWN_TYPE
+from twisted_signal.client.place import Place, text
+from twisted_signal.client.pulse import SILENCE, Pulse
+from twisted_signal.client.room import Room
+from twisted_signal.client.state import Registration, State, Wire
 
 log = logging.getLogger(__name__)
 
-COMING_BACK_HELPS = frozenset((1001, 1006, 1011, 1012, 1013, 1014, 4429))
-"""Close codes (RFC 6455, section 7.4.1) of what passes. 1006: there was no Close frame."""
-ENTERING_HELPS_LATER = frozenset(("id_taken", "room_full"))
-"""Errors that a client gets for the place that it had before, while the server holds that."""
 NORMAL, UNAUTHORIZED, FORBIDDEN, TOO_MANY = 1000, 4401, 4403, 4429
+PASSES = frozenset(("id_taken", "room_full"))
+"""Errors of a client that has lost its place, for as long as the server still holds it."""
 
 OPEN_TIMEOUT = 5
+"""Seconds for a connection to open."""
 ENTER_TIMEOUT = 20
-"""Seconds until the client must be in the room, once the connection is open."""
-SILENCE = 10
-"""Seconds of silence after which the server is asked whether it is there, and again until it is
-given up: together less than the time for which it keeps a place."""
+"""Seconds for the server to let the client in."""
 MARK_PAUSE = 0.05
-"""Seconds from one ping that asks what has arrived to the next; the server counts them."""
-STAY = 5
-"""Seconds in a room after which tries to come back begin at once again."""
-HOLDS = 60
-"""Seconds in which the server finds out that an old connection of the client's is gone."""
-REFRESH_PAUSE = 30
-"""Seconds after which fresh ICE servers, or a fresh token, are asked for again."""
-LIFE = 0.75
-"""The part of their life after which they are."""
-LONGEST_WAIT = 3600
-"""Seconds; whatever the server says."""
-
-
-class Wire(Protocol):
-    """An open WebSocket, so far as the core needs it. Its calls return at once."""
-
-    def send_text(self, text: str) -> None:
-        """Send a text frame."""
-
-    def send_ping(self, payload: bytes) -> None:
-        """Send a ping."""
-
-    def close(self, code: int) -> None:
-        """Begin the closing handshake."""
-
-    def abort(self) -> None:
-        """End the connection at once."""
-
-
-class State(Enum):
-    """Where a client is."""
-
-    WAITING = auto()
-    """For the time of the next try."""
-    CONNECTING = auto()
-    RESUMING = auto()
-    """`resume` was sent."""
-    REGISTERING = auto()
-    """`register` was sent."""
-    SETTLING = auto()
-    """It is in the room, and asks who else is."""
-    IN_ROOM = auto()
-    CLOSING = auto()
-    """It has left."""
-    ENDED = auto()
-
-
-_ENTERING = (State.RESUMING, State.REGISTERING, State.SETTLING)
-_OPEN = (*_ENTERING, State.IN_ROOM)
-
-
-class Registration(Struct, frozen=True):
-    """As what a client enters which room. `ice_servers`: whether it wants to know some."""
-
-    client_id: str
-    room_id: str = "default"
-    client_type: str = UNKNOWN_TYPE
-    ice_servers: bool = False
+"""Seconds from one ping that asks what has arrived to the next: the server counts them."""
 
 
 class Core:
@@ -107,8 +44,8 @@ class Core:
 
     Attributes:
         state: where it is.
-        peers: who else is in the room: the `client_type` of each, "unknown" if it is not known.
-        ice_servers: those that the server told last.
+        room: who else is there.
+        place: its place there, or how to get it.
         failure: why it has ended; None if it has not, or was asked to.
         has_entered: whether it was in the room once.
         outgoing: what it says.
@@ -134,36 +71,22 @@ class Core:
                 back helps when one has expired.
         """
         self.state = State.WAITING
-        self.peers: dict[str, str] = {}
-        self.ice_servers: list[IceServer] = []
+        self.room = Room()
+        self.place = Place(registration)
         self.failure: SignalingError | None = None
         self.has_entered = False
         self.outgoing = Outgoing()
-        self._url = url
-        self._registration = registration
-        self._emit = emit
-        self._random = random
-        self._has_fresh_tokens = has_fresh_tokens
         self.wire: Wire | None = None
-        self._token: str | None = None
-        self._hearing = Hearing()
-        self._resume_token: str | None = None
-        self._received = 0
-        self._tries = 0
-        self._next_try_at = 0.0
-        self._not_before = 0.0
-        self._due_at = 0.0  # when the connection must be open, or the client in the room
-        self._heard_at = 0.0
-        self._asked = False
+        self._url = url
+        self._emit = emit
+        self._has_fresh_tokens = has_fresh_tokens
+        self._patience = Patience(random)
+        self._pulse = Pulse()
+        self._due_at = 0.0  # by then the connection is open, or the client in the room
         self._marked_at = 0.0
-        self._entered_at = 0.0
-        self._lost_at = 0.0
-        self._refresh_at: float | None = None
-        self._renew_at: float | None = None
-        self._enters_later = False  # the server wants to hear that again, and not now
-        self._error: messages.Error | None = None  # after which the server closes the connection
-        self._unsettled: list[Any] = []
-        self._question: Entry | None = None
+        self._enters_later = False  # for it was refused until then
+        self._last_word: messages.Error | None = None  # after which the server closes
+        self._question: Entry | None = None  # who is there
 
     @property
     def has_left(self) -> bool:
@@ -175,67 +98,57 @@ class Core:
     @property
     def wake_at(self) -> float | None:
         """When to call `wake`, if nothing happens before; None: no need."""
-        match self.state:
-            case State.WAITING:
-                return max(self._next_try_at, self._not_before)
-            case State.CONNECTING:
-                return self._due_at
-            case State.CLOSING | State.ENDED:
-                return None
-        times = [self._heard_at + SILENCE]
-        if self.state in _ENTERING:
+        if self.state is State.WAITING:
+            return self._patience.next_try_at
+        if self.state is State.CONNECTING:
+            return self._due_at
+        if not self.state.is_open:
+            return None
+        times = [self._pulse.at]
+        if self.state is not State.IN_ROOM:
             times.append(self._due_at)
-        if self.state is State.RESUMING or self.state is State.REGISTERING:
-            if self._enters_later:
-                times.append(self._not_before)
-            return min(times)
-        if self.outgoing.may_send:
-            times.append(self._not_before)
-        if self.outgoing.needs_mark:
-            times.append(self._marked_at + MARK_PAUSE)
-        times += [at for at in (self._refresh_at, self._renew_at) if at is not None]
-        return min(times)
+        if self._enters_later or (self.state.is_inside and self.outgoing.may_send):
+            times.append(self._patience.not_before)
+        if self.state.is_inside:
+            times += [self.place.ice_renewal.at, self.place.token_renewal.at]
+            if self.outgoing.needs_mark:
+                times.append(self._marked_at + MARK_PAUSE)
+        return min((at for at in times if at is not None), default=None)
 
     def wants_connection(self, now: float) -> bool:
         """Whether the time for the next try has come."""
-        return self.state is State.WAITING and now >= max(self._next_try_at, self._not_before)
+        return self.state is State.WAITING and now >= self._patience.next_try_at
+
+    def wants_token(self, now: float) -> bool:
+        """Whether to `renew` the token now."""
+        return self.state.is_inside and self.place.token_renewal.is_due(now)
 
     def wake(self, now: float) -> None:
         """Do what is due."""
         if self.state is State.CONNECTING and now >= self._due_at:
             self.failed(f"it did not open a WebSocket within {OPEN_TIMEOUT} s", now)
-        elif self.state in _ENTERING and now >= self._due_at:
-            self._give_up(f"it let nobody in within {ENTER_TIMEOUT} s", now)
-        elif self.state in _OPEN:
-            self._wake_open(now)
-
-    def _wake_open(self, now: float) -> None:
-        if now >= self._heard_at + SILENCE:
-            if self._asked:
-                self._give_up(f"it is silent, for {2 * SILENCE} s now", now)
-                return
-            self._asked = True
-            self._heard_at = now
+        elif self.state.is_open and self.state is not State.IN_ROOM and now >= self._due_at:
+            self._give_up(f"the server let nobody in within {ENTER_TIMEOUT} s", now)
+        elif self.state.is_open and self._pulse.asks(now):
             self._mark(now)
-        if self._refresh_at is not None and now >= self._refresh_at:
-            self._refresh_at = now + REFRESH_PAUSE  # if no answer comes until then
-            self.outgoing.put_first('{"type":"ice_servers"}')
-        if self._enters_later and now >= self._not_before:
+        elif self.state.is_open and self._pulse.is_lost:
+            self._give_up(f"nothing came from the server in {2 * SILENCE} s", now)
+        if self._enters_later and now >= self._patience.not_before:
             self._enter(now)
+        if self.state.is_inside and self.place.ice_renewal.is_due(now):
+            self.outgoing.put_first('{"type":"ice_servers"}')
         self._flush(now)
 
-    def _give_up(self, reason: str, now: float) -> None:
-        wire = self.wire
-        self.lost(None, reason, now)
-        if wire is not None:
-            wire.abort()
+    def listen(self, now: float, *, listens: bool) -> None:
+        """What comes is read from now on; or is not, so that silence means nothing."""
+        self._pulse.listen(now, listens=listens)
 
     # The connection
 
     def connecting(self, now: float) -> None:
         """A try begins."""
         self.state = State.CONNECTING
-        self._tries += 1
+        self._patience.connecting()
         self._due_at = now + OPEN_TIMEOUT
 
     def opened(self, wire: Wire, token: str | None, now: float, life: float | None = None) -> None:
@@ -246,13 +159,11 @@ class Core:
             life: the seconds for which it does, if there can be another one after that.
         """
         self.wire = wire
-        self._take_token(token, life, now)
-        self._heard_at = now
-        self._asked = False
+        self.place.take_token(token, life, now)
+        self._pulse.begin(now)
         self._marked_at = now - MARK_PAUSE
-        self._error = None
-        self._enters_later = False
-        self.state = State.REGISTERING if self._resume_token is None else State.RESUMING
+        self._last_word = None
+        self.state = State.REGISTERING if self.place.resume_token is None else State.RESUMING
         self._enter(now)
 
     def failed(
@@ -271,12 +182,11 @@ class Core:
             retry_after: in how many seconds the server wants to see another try, if it said that.
         """
         if status is not None and status < 500 and status != 429:
-            sentence = f"Cannot connect to {self._url}: {reason}"
-            self._end(Refused(f"http_{status}", sentence))
+            self._end(Refused(f"http_{status}", f"Cannot connect to {self._url}: {reason}"))
         elif not self.has_entered:
             self._end(CannotConnect(self._url, reason, retry_after))
         else:
-            self._wait(retry_after or 0, now)
+            self._patience.wait((retry_after or 0) * 1000, now)
             self._try_later(now)
 
     def lost(self, code: int | None, reason: str, now: float) -> None:
@@ -286,49 +196,56 @@ class Core:
             code: of the Close frame that came; None: none came.
             reason: what the server said with it, or what is known; for people.
         """
-        was_registering = self.state is State.REGISTERING
-        was_entering = was_registering or self.state is State.RESUMING
         if self.state is State.SETTLING:
-            self._settle({})
-        self.wire = None
-        if self.state is State.CLOSING:
-            self._end(None)
-        if self.state is State.ENDED:
+            self._settle({}, now)
+        state, self.wire = self.state, None
+        if not state.is_open:
+            self._end(self.failure)
             return
+        self._enters_later = False
         self.outgoing.broken()
         if code == TOO_MANY:
             self.outgoing.refused()
-        may_renew = self._has_fresh_tokens and code == UNAUTHORIZED and not was_registering
-        if may_renew:
-            self._resume_token = None  # or the server asks for the token that went with it
-        if code in (UNAUTHORIZED, FORBIDDEN) and self._error is not None and not may_renew:
-            error = self._error
-            self._end(Refused(error.code, f"The server says: {error.message}", code))
-        elif code is not None and code not in COMING_BACK_HELPS and not may_renew:
-            self._end(Closed(self._url, code, reason))
-        elif not self.has_entered:
-            self._end(CannotConnect(self._url, f"the connection broke: {code or ''} {reason}"))
-        else:
-            said = reason if code is None else f"{code} {reason}".rstrip()
-            if not was_entering:
-                self._lost_at = now
-                if now - self._entered_at >= STAY:
-                    self._tries = 0
-                self._emit(Disconnected(f"The connection to {self._url} broke: {said}"))
-            self._try_later(now)
+        failure = self._end_of(state, code, reason)
+        if failure is not None:
+            self._end(failure)
+            return
+        if code == UNAUTHORIZED:
+            self.place.resume_token = None  # the place is given up
+        if state is State.IN_ROOM:
+            self._patience.broke(now)
+            self._emit(Disconnected(f"The connection to {self._url} broke: {_said(code, reason)}"))
+        self._try_later(now)
+
+    def _end_of(self, state: State, code: int | None, reason: str) -> SignalingError | None:
+        """Return why to come back is of no use, if so."""
+        if code == UNAUTHORIZED and self._has_fresh_tokens and state is not State.REGISTERING:
+            return None
+        if code in (UNAUTHORIZED, FORBIDDEN) and self._last_word is not None:
+            word = self._last_word
+            return Refused(word.code, f"The server says: {word.message}", code)
+        if code is not None and code not in COMING_BACK_HELPS:
+            return Closed(self._url, code, reason)
+        if not self.has_entered:
+            return CannotConnect(self._url, f"the connection broke: {_said(code, reason)}")
+        return None
+
+    def _give_up(self, reason: str, now: float) -> None:
+        wire = self.wire
+        self.lost(None, reason, now)
+        if wire is not None:
+            wire.abort()
 
     def _try_later(self, now: float) -> None:
         self.state = State.WAITING
-        self._next_try_at = now + pause(self._tries, self._random())
+        self._patience.try_later(now)
 
     def _end(self, failure: SignalingError | None) -> None:
+        wire, self.wire = self.wire, None
         self.state = State.ENDED
         self.failure = failure
-        self.wire = None
-
-    def _wait(self, seconds: float, now: float) -> None:
-        """Say nothing to the server for so long: it asks for that."""
-        self._not_before = max(self._not_before, now + min(max(seconds, 0), LONGEST_WAIT))
+        if wire is not None:
+            wire.close(NORMAL)
 
     # Entering
 
@@ -336,129 +253,105 @@ class Core:
         assert self.wire is not None, "the connection is open"
         self._enters_later = False
         self._due_at = now + ENTER_TIMEOUT
-        message: dict[str, Any]
-        if self.state is State.RESUMING:
-            message = {"resume_token": self._resume_token, "received": self._received}
-            message = {"type": "resume", **message}
-        else:
-            message = {"type": "register", **msgspec.to_builtins(self._registration)}
-            message["resume"] = True
-            if self._token is not None:
-                message["token"] = self._token
-        self.wire.send_text(_text(message))
+        is_back = self.state is State.RESUMING
+        self.wire.send_text(self.place.resume() if is_back else self.place.register())
 
-    def _answered(self, message: Any, now: float) -> None:
+    def _answered(self, message: ServerMessage, now: float) -> None:
         """What came is the answer to `register` or `resume`."""
         match message:
             case Registered():
-                self._resume_token = message.resume_token
-                self._received = 0
-                self._learn_ice_servers(message, now)
+                self.place.take(message.resume_token)
+                self.place.learn_ice_servers(message, now)
                 self.outgoing.forget_calls()
-                self._hearing.forget()
+                self.room.enter(message.peers)
                 self.state = State.SETTLING
-                self._unsettled = [message]
-                self._ask_who_is_there()
+                self._question = self.outgoing.put_first(_WHO_IS_THERE)
             case messages.Resumed() if self.state is State.RESUMING:
-                self._resume_token = message.resume_token
-                self._received = 0
+                self.place.take(message.resume_token)
                 self._arrive(now)
                 self._emit(Reconnected(resumed=True))
-                if self._token is not None:
-                    self._show_token()
-                self._ask_who_is_there()
+                if self.place.token is not None:
+                    self.outgoing.put_first(self.place.show_token())
+                # What was missed tells who came and went, as far as it was kept.
+                self._question = self.outgoing.put_first(_WHO_IS_THERE)
             case messages.Error(retry_after_ms=int(wait)):
                 self._enters_later = True
-                self._wait(wait / 1000, now)
-                self._due_at = self._not_before + ENTER_TIMEOUT
+                self._patience.wait(wait, now)
+                self._due_at = self._patience.not_before + ENTER_TIMEOUT
             case messages.Error():
                 self._refused(message, now)
             case _:
-                log.debug("Ignored before the client was in the room: %r", message)
+                log.debug("Ignored before the client is in the room: %r", message)
 
     def _refused(self, error: messages.Error, now: float) -> None:
         if error.code in ("unauthorized", "forbidden"):
-            self._error = error  # and the connection is closed
+            self._last_word = error
         elif self.state is State.RESUMING:
-            self._resume_token = None
+            self.place.resume_token = None
             self.state = State.REGISTERING
             self._enter(now)
-        elif (
-            self.has_entered and error.code in ENTERING_HELPS_LATER and now - self._lost_at < HOLDS
-        ):
-            wire = self.wire
-            self.wire = None
+        elif self.has_entered and error.code in PASSES and self._patience.is_held(now):
+            wire, self.wire = self.wire, None
+            assert wire is not None, "the connection is open"
+            wire.close(NORMAL)
             self._try_later(now)
-            if wire is not None:
-                wire.close(NORMAL)
         else:
-            wire = self.wire
             self._end(Refused(error.code, f"The server says: {error.message}"))
-            if wire is not None:
-                wire.close(NORMAL)
-
-    def _ask_who_is_there(self) -> None:
-        self._question = self.outgoing.put_first('{"type":"peers"}')
 
     def _arrive(self, now: float) -> None:
         self.state = State.IN_ROOM
         self.has_entered = True
-        self._entered_at = now
+        self._patience.entered(now)
 
-    def _settle(self, types: Mapping[str, str], now: float | None = None) -> None:
+    def _settle(self, types: Mapping[str, str], now: float) -> None:
         """It is known who is there, or will not be known: tell what was held back for that."""
-        registered, *later = self._unsettled
-        self._unsettled = []
-        came_back = self.has_entered
-        self._arrive(self._heard_at if now is None else now)
-        if came_back:
+        is_back = self.has_entered
+        self._arrive(now)
+        if is_back:
             self._emit(Reconnected(resumed=False))
-        self._compare({peer: types.get(peer, UNKNOWN_TYPE) for peer in registered.peers})
-        for message in later:
-            self._tell(message)
+        self._emit_all(self.room.settle(types))
 
     # What comes
 
-    def received(self, text: str | bytes, now: float) -> None:
+    def received(self, data: str | bytes, now: float) -> None:
         """A message came from the server."""
-        if self.state not in _OPEN:
+        if not self.state.is_open:
             return
-        self._heard_at = now
-        self._asked = False
-        self._received += 1
-        message = read(text)
+        self._pulse.heard(now)
+        self.place.received += 1
+        message = read(data)
+        if isinstance(message, messages.ServerShutdown):
+            self._patience.wait(message.reconnect_in_ms, now)
+        elif message is not None and self.state.is_entering:
+            self._answered(message, now)
+        elif message is not None:
+            self._heard(message, now)
+        self._flush(now)
+
+    def _heard(self, message: ServerMessage, now: float) -> None:
+        """A message came in the room."""
         match message:
-            case None:
-                pass
-            case messages.ServerShutdown():
-                self._wait(message.reconnect_in_ms / 1000, now)
-            case _ if self.state in (State.RESUMING, State.REGISTERING):
-                self._answered(message, now)
-            case IceServers():
-                self._learn_ice_servers(message, now)
             case messages.Error(code="rate_limited"):
-                self._wait((message.retry_after_ms or 1000) / 1000, now)
+                self._patience.wait(message.retry_after_ms or 1000, now)
                 self.outgoing.refused()
-            case messages.Error(code="unauthorized" | "forbidden"):
-                self._error = message
-                self._tell_or_hold(message)
             case messages.Peers():
                 self._learn_peers(message, now)
-            case messages.Resumed() | messages.Pong():
-                log.debug("Ignored, for nobody asked: %r", message)
+            case IceServers():
+                self.place.learn_ice_servers(message, now)
             case Registered():
-                self._resume_token = message.resume_token
-                self._received = 0
+                self.place.take(message.resume_token)
+            case messages.Resumed() | messages.Pong() | messages.ServerShutdown():
+                log.debug("Ignored, for it answers nothing: %r", message)
             case _:
-                self._tell_or_hold(message)
-        self._flush(now)
+                if isinstance(message, messages.Error) and message.code == "unauthorized":
+                    self._last_word = message
+                self._emit_all(self.room.events(message))
 
     def ponged(self, payload: bytes, now: float) -> None:
         """A ping was answered."""
-        if self.state not in _OPEN:
+        if not self.state.is_open:
             return
-        self._heard_at = now
-        self._asked = False
+        self._pulse.heard(now)
         number = self.outgoing.confirm(payload)
         question = self._question
         if question is not None and 0 < question.number <= number:
@@ -467,87 +360,16 @@ class Core:
                 self._settle({}, now)
         self._flush(now)
 
-    def _tell_or_hold(self, message: Any) -> None:
-        if self.state is State.SETTLING:
-            self._unsettled.append(message)
-        else:
-            self._tell(message)
-
-    def _tell(self, message: Any) -> None:
-        event: Event | None
-        match message:
-            case messages.PeerJoined(peer_id, client_type):
-                event = self._joined(peer_id, client_type)
-            case messages.PeerLeft(peer_id):
-                event = self._left(peer_id)
-            case messages.Error(code, sentence, target_id, wait):
-                event = Error(code, sentence, target_id, wait)
-            case _:
-                event = self._hearing.event(message)
-        if event is not None:
-            self._emit(event)
-
-    def _joined(self, peer_id: str, client_type: str) -> Event | None:
-        is_known = peer_id in self.peers
-        self.peers[peer_id] = client_type
-        if is_known:
-            return None
-        self._hearing.forget(peer_id)
-        return PeerJoined(peer_id, client_type)
-
-    def _left(self, peer_id: str) -> Event | None:
-        if self.peers.pop(peer_id, None) is None:
-            return None
-        self._hearing.forget(peer_id)
-        return PeerLeft(peer_id)
-
-    def _compare(self, peers: Mapping[str, str]) -> None:
-        """Tell how those who are there differ from those who were."""
-        for peer_id in [peer_id for peer_id in self.peers if peer_id not in peers]:
-            self._emit_if(self._left(peer_id))
-        for peer_id, client_type in peers.items():
-            self._emit_if(self._joined(peer_id, client_type))
-
-    def _emit_if(self, event: Event | None) -> None:
-        if event is not None:
+    def _emit_all(self, events: Iterable[Event]) -> None:
+        for event in events:
             self._emit(event)
 
     def _learn_peers(self, message: messages.Peers, now: float) -> None:
         types = {peer.client_id: peer.client_type for peer in message.peers}
+        self._question = None
         if self.state is State.SETTLING:
             self._settle(types, now)
-        self._question = None
-        self._compare(types)
-
-    def _learn_ice_servers(self, message: Registered | IceServers, now: float) -> None:
-        self.ice_servers = list(message.ice_servers or [])
-        expire_in_ms = message.ice_servers_expire_in_ms
-        self._refresh_at = None
-        if expire_in_ms is not None:
-            self._refresh_at = now + max(1.0, min(expire_in_ms / 1000, 24 * LONGEST_WAIT) * LIFE)
-
-    # Tokens
-
-    def wants_token(self, now: float) -> bool:
-        """Whether to `renew` the token. Once it was asked, there is some time for that."""
-        if self.state not in _OPEN or self._renew_at is None or now < self._renew_at:
-            return False
-        self._renew_at = now + REFRESH_PAUSE
-        return True
-
-    def renew(self, token: str, now: float, life: float | None = None) -> None:
-        """Show a fresh token. The arguments are those of `opened`."""
-        self._take_token(token, life, now)
-        if self.state in (State.SETTLING, State.IN_ROOM):
-            self._show_token()
-            self._flush(now)
-
-    def _take_token(self, token: str | None, life: float | None, now: float) -> None:
-        self._token = token
-        self._renew_at = None if life is None else now + max(1.0, life * LIFE)
-
-    def _show_token(self) -> None:
-        self.outgoing.put_first(_text({"type": "token", "token": self._token}))
+        self._emit_all(self.room.compare(types))
 
     # What goes
 
@@ -564,23 +386,29 @@ class Core:
         """
         if self.has_left:
             raise self.failure or SignalingError("left", "The client has left the room")
-        self.outgoing.put(_text(message), kind)
+        self.outgoing.put(text(message), kind)
         self._flush(now)
+
+    def renew(self, token: str, now: float, life: float | None = None) -> None:
+        """Show a fresh token. The arguments are those of `opened`."""
+        self.place.take_token(token, life, now)
+        if self.state.is_inside:
+            self.outgoing.put_first(self.place.show_token())
+            self._flush(now)
 
     def leave(self) -> None:
         """Leave the room, and end."""
-        if self.wire is not None and self.state in _OPEN:
+        if self.wire is not None and self.state.is_open:
             self.state = State.CLOSING
             self.wire.close(NORMAL)
         elif self.state is not State.CLOSING:
             self._end(self.failure)
 
     def _flush(self, now: float) -> None:
-        wire = self.wire
-        if wire is None or self.state not in (State.SETTLING, State.IN_ROOM):
+        if self.wire is None or not self.state.is_inside:
             return
-        while self.outgoing.may_send and now >= self._not_before:
-            wire.send_text(self.outgoing.next())
+        while self.outgoing.may_send and now >= self._patience.not_before:
+            self.wire.send_text(self.outgoing.next())
         if self.outgoing.needs_mark and now >= self._marked_at + MARK_PAUSE:
             self._mark(now)
 
@@ -590,5 +418,8 @@ class Core:
         self.wire.send_ping(self.outgoing.mark())
 
 
-def _text(message: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()
+_WHO_IS_THERE = '{"type":"peers"}'
+
+
+def _said(code: int | None, reason: str) -> str:
+    return reason if code is None else f"{code} {reason}".rstrip()

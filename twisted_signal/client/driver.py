@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, Protocol
 
-from twisted_signal.client.core import Core, Registration, State, Wire
+from twisted_signal.client.core import Core
 from twisted_signal.client.inbox import Inbox
+from twisted_signal.client.state import Registration, State, Wire
 from twisted_signal.client.tokens import life
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,7 @@ class Driver(ABC):
     def pace(self) -> None:
         """Read from the connection while there is room for what comes."""
         if self._wire is not None and self._wire is self.core.wire:
+            self.core.listen(self.now(), listens=not self.inbox.is_full)
             self._wire.pause_reading(pause=self.inbox.is_full)
 
     def renew_token(self, token: str) -> None:

@@ -71,3 +71,7 @@ CLOSE_NAMES = {
     4409: "replaced",
 }
 """The `code` for close codes that no error went before. Others: `closed`."""
+
+
+COMING_BACK_HELPS = frozenset((1001, 1006, 1011, 1012, 1013, 1014, 4429))
+"""Close codes (RFC 6455, section 7.4.1) of what passes. 1006: there was no Close frame."""

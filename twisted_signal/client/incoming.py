@@ -12,7 +12,7 @@ from twisted_signal.client.events import Answer, CallEvent, IceCandidate, Messag
 
 log = logging.getLogger(__name__)
 
-Milliseconds = Annotated[int, Meta(ge=0)]
+Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class IceServer(Struct, frozen=True, omit_defaults=True):
@@ -30,14 +30,14 @@ class IceServer(Struct, frozen=True, omit_defaults=True):
 class Registered(messages.Registered, frozen=True, tag="registered"):
     """The client is in the room; with the ICE servers that it may use, if it asked for them."""
 
-    ice_servers: list[IceServer] | None = None
+    ice_servers: Raw = Raw(b"[]")
     ice_servers_expire_in_ms: Milliseconds | None = None
 
 
 class IceServers(Struct, frozen=True, tag="ice_servers"):
     """Fresh ICE servers."""
 
-    ice_servers: list[IceServer]
+    ice_servers: Raw
     ice_servers_expire_in_ms: Milliseconds | None = None
 
 
@@ -55,6 +55,7 @@ ServerMessage = (
 )
 
 _decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_ice_decoder = msgspec.json.Decoder(list[IceServer])
 
 
 def read(text: str | bytes) -> ServerMessage | None:
@@ -62,8 +63,17 @@ def read(text: str | bytes) -> ServerMessage | None:
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        log.debug("Ignored a message from the server: %s", error)
+        log.debug("Ignored a message from the server: %r", str(error))
         return None
+
+
+def ice_servers(raw: Raw) -> list[IceServer]:
+    """Return what a server says of ICE servers; none, where that makes no sense."""
+    try:
+        return _ice_decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        log.debug("Ignored ICE servers: %r", str(error))
+        return []
 
 
 _SCENE = 64
@@ -92,7 +102,7 @@ class Hearing:
         try:
             event = _event(message)
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
-            log.debug("Ignored what %r said: %s", message.sender_id, error)
+            log.debug("Ignored what %r said: %r", message.sender_id, str(error))
             return None
         if event is None:
             log.debug("Ignored what %r said: it has another form", message.sender_id)

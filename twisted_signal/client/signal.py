@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
-from twisted_signal.client.core import State
 from twisted_signal.client.driver import Driver
 from twisted_signal.client.errors import SignalingError
 from twisted_signal.client.events import Event
 from twisted_signal.client.incoming import IceServer
 from twisted_signal.client.outgoing import Kind
+from twisted_signal.client.state import State
 
 
 class Signal:
@@ -44,7 +44,7 @@ class Signal:
     @property
     def peers(self) -> dict[str, str]:
         """Who else is in the room now: the `client_type` of each id, "unknown" if it has none."""
-        return dict(self._driver.core.peers)
+        return dict(self._driver.core.room.peers)
 
     @property
     def ice_servers(self) -> list[IceServer]:
@@ -52,7 +52,7 @@ class Signal:
 
         Their credentials are fresh: the client asks for others before they expire.
         """
-        return list(self._driver.core.ice_servers)
+        return list(self._driver.core.place.ice_servers)
 
     @property
     def is_connected(self) -> bool:
