@@ -18,7 +18,7 @@ from twisted_signal.client.errors import (
     SignalingError,
 )
 from twisted_signal.client.events import Disconnected, Event, Reconnected
-from twisted_signal.client.incoming import IceServers, Registered, ServerMessage, read
+from twisted_signal.client.incoming import read
 from twisted_signal.client.outgoing import Entry, Kind, Outgoing
 from twisted_signal.client.place import Place, text
 from twisted_signal.client.pulse import SILENCE, Pulse
@@ -256,10 +256,10 @@ class Core:
         is_back = self.state is State.RESUMING
         self.wire.send_text(self.place.resume() if is_back else self.place.register())
 
-    def _answered(self, message: ServerMessage, now: float) -> None:
+    def _answered(self, message: messages.ServerMessage, now: float) -> None:
         """What came is the answer to `register` or `resume`."""
         match message:
-            case Registered():
+            case messages.Registered():
                 self.place.take(message.resume_token)
                 self.place.learn_ice_servers(message, now)
                 self.outgoing.forget_calls()
@@ -328,7 +328,7 @@ class Core:
             self._heard(message, now)
         self._flush(now)
 
-    def _heard(self, message: ServerMessage, now: float) -> None:
+    def _heard(self, message: messages.ServerMessage, now: float) -> None:
         """A message came in the room."""
         match message:
             case messages.Error(code="rate_limited"):
@@ -336,9 +336,9 @@ class Core:
                 self.outgoing.refused()
             case messages.Peers():
                 self._learn_peers(message, now)
-            case IceServers():
+            case messages.IceServers():
                 self.place.learn_ice_servers(message, now)
-            case Registered():
+            case messages.Registered():
                 self.place.take(message.resume_token)
             case messages.Resumed() | messages.Pong() | messages.ServerShutdown():
                 log.debug("Ignored, for it answers nothing: %r", message)

@@ -2,78 +2,28 @@
 
 import logging
 from collections import deque
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw
 
 from twisted_signal import messages
 from twisted_signal.client.events import Answer, CallEvent, IceCandidate, Message, Offer
 
 log = logging.getLogger(__name__)
 
-Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
-
-
-class IceServer(Struct, frozen=True, omit_defaults=True):
-    """A STUN or TURN server, as an RTCIceServer of WebRTC.
-
-    Attributes:
-        urls: one or more, such as `turn:192.0.2.7:3478`.
-    """
-
-    urls: str | list[str]
-    username: str | None = None
-    credential: str | None = None
-
-
-class Registered(messages.Registered, frozen=True, tag="registered"):
-    """The client is in the room; with the ICE servers that it may use, if it asked for them."""
-
-    ice_servers: Raw = Raw(b"[]")
-    ice_servers_expire_in_ms: Milliseconds | None = None
-
-
-class IceServers(Struct, frozen=True, tag="ice_servers"):
-    """Fresh ICE servers."""
-
-    ice_servers: Raw
-    ice_servers_expire_in_ms: Milliseconds | None = None
-
-
-ServerMessage = (
-    Registered
-    | IceServers
-    | messages.Resumed
-    | messages.PeerJoined
-    | messages.PeerLeft
-    | messages.Peers
-    | messages.Relayed
-    | messages.Pong
-    | messages.ServerShutdown
-    | messages.Error
+_decoder: msgspec.json.Decoder[messages.ServerMessage] = msgspec.json.Decoder(
+    messages.ServerMessage
 )
 
-_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
-_ice_decoder = msgspec.json.Decoder(list[IceServer])
 
-
-def read(text: str | bytes) -> ServerMessage | None:
+def read(text: str | bytes) -> messages.ServerMessage | None:
     """Return a message of the server's, or None where it is none that is known here."""
     try:
         return _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         log.debug("Ignored a message from the server: %r", str(error))
         return None
-
-
-def ice_servers(raw: Raw) -> list[IceServer]:
-    """Return what a server says of ICE servers; none, where that makes no sense."""
-    try:
-        return _ice_decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        log.debug("Ignored ICE servers: %r", str(error))
-        return []
 
 
 _SCENE = 64

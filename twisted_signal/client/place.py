@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from twisted_signal.client.incoming import IceServer, IceServers, Registered, ice_servers
-from twisted_signal.client.renewal import Renewal
+from twisted_signal.client.renewal import LONGEST, Renewal
 from twisted_signal.client.state import Registration
+from twisted_signal.messages import IceServer, IceServers, Registered
 
 
 class Place:
@@ -43,10 +43,11 @@ class Place:
         self.token_renewal.start(life, now)
 
     def learn_ice_servers(self, message: Registered | IceServers, now: float) -> None:
-        """The server told ICE servers."""
-        self.ice_servers = ice_servers(message.ice_servers)
+        """The server told ICE servers, if it knows what that is."""
+        self.ice_servers = message.ice_servers or []
         expire_in_ms = message.ice_servers_expire_in_ms
-        self.ice_renewal.start(None if expire_in_ms is None else expire_in_ms / 1000, now)
+        life = None if expire_in_ms is None else min(expire_in_ms, LONGEST * 1000) / 1000
+        self.ice_renewal.start(life, now)
 
     def resume(self) -> str:
         """Return what takes the place up again."""

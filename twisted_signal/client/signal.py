@@ -7,9 +7,9 @@ from typing import Any, Self
 from twisted_signal.client.driver import Driver
 from twisted_signal.client.errors import SignalingError
 from twisted_signal.client.events import Event
-from twisted_signal.client.incoming import IceServer
 from twisted_signal.client.outgoing import Kind
 from twisted_signal.client.state import State
+from twisted_signal.messages import IceServer
 
 
 class Signal:
