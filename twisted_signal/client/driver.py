@@ -140,9 +140,7 @@ class Driver(ABC):
         """The WebSocket does not open."""
         if self.core.state is State.CONNECTING:
             self._opening = None
-            self.core.failed(
-                error.reason, self.now(), status=error.status, retry_after=error.retry_after
-            )
+            self.core.failed(error.reason, self.now(), error.status, error.retry_after)
             self.step()
 
     def received(self, wire: Pausable, text: str | bytes) -> None:
