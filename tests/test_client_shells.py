@@ -480,7 +480,7 @@ def test_it_does_not_wait_for_a_server_that_never_answers_a_close(shell: Shell) 
     async def be_deaf(peer: Peer) -> None:
         await peer.register()
         peer.websocket.transport.pause_reading()
-        await asyncio.sleep(4)
+        await asyncio.sleep(2.5)
 
     async def work(url: str) -> None:
         async with shell.connect(url, room="lab1", client_id="pc"):

@@ -196,9 +196,7 @@ class Core:
             self._end(self.failure)
             return
         self._enters_later = False
-        self.outgoing.broken()
-        if code == TOO_MANY:
-            self.outgoing.refused()
+        self.outgoing.broken(too_many=code == TOO_MANY)
         failure: SignalingError | None = None
         if code == UNAUTHORIZED and self._has_fresh_tokens and state is not State.REGISTERING:
             self.place.resume_token = None  # the place is given up
@@ -302,7 +300,7 @@ class Core:
         if not self.state.is_open:
             return
         self._pulse.heard(now)
-        self.place.received += 1
+        self.place.received += self.state.is_inside  # before, the place's own do not come
         message = read(data)
         if isinstance(message, messages.ServerShutdown):
             self._patience.wait(message.reconnect_in_ms, now)

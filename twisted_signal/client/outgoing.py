@@ -113,8 +113,14 @@ class Outgoing:
         self._window = 1
         self._put_back()
 
-    def broken(self) -> None:
-        """The connection is gone, and nobody knows how much the server got of the last."""
+    def broken(self, *, too_many: bool = False) -> None:
+        """The connection is gone, and nobody knows how much the server got of the last.
+
+        Args:
+            too_many: it was too much for the server.
+        """
+        if too_many:
+            self._window = 1
         self._put_back()
         self.number = 0
         self._forget(Kind.QUESTION)
