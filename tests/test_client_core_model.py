@@ -74,7 +74,13 @@ class Line:
 class World:
     """A server, a client, and what lies between."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed_arrives: bool = False) -> None:
+        """
+        Args:
+            resumed_arrives: no connection breaks before the answer to `resume` is there. With that
+                the place is lost, for a token works once.
+        """
+        self.resumed_arrives = resumed_arrives
         self.now = 1000.0
         self.events: list[Event] = []
         self.core = Core("ws://model", Registration("pc"), self.events.append, lambda: 0.5)
@@ -204,6 +210,10 @@ class World:
                     self.core.received(data, self.now)
 
     def break_(self, code: int | None) -> None:
+        while self.resumed_arrives and self.line is not None and self.core.state.is_entering:
+            self.pass_time(0.1)
+            self.up(1)
+            self.down(1)
         if self.line is not None:
             self.line, self.is_inside = None, False
             self.core.lost(code, "gone", self.now)
@@ -286,7 +296,7 @@ def test_a_client_knows_what_the_server_knows_whatever_happens(
 @settings(deadline=None, max_examples=150)
 @given(st.lists(actions.filter(lambda action: action[0] != "restart"), max_size=40))
 def test_nothing_is_lost_where_places_are_kept(happens: list[tuple[str, Any]]) -> None:
-    world = World()
+    world = World(resumed_arrives=True)
     for action, argument in happens:
         getattr(world, action)(argument)
     world.check()
