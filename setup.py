@@ -40,6 +40,7 @@ setup(
         "websockets>=17.4",
     ],
     extras_require={
+        "client": ["websockets>=17.4"],
         "mdns": ["zeroconf>=0.132"],
         "test": [
             "aiortc>=1.16",
