@@ -33,16 +33,20 @@ def corridor(path: Path) -> None:
 
 
 def shade(x: int, y: int, way: float) -> int:
-    """Return how bright a point is: `x` and `y` from the vanishing point, `way` in tiles."""
+    """Return how bright a point is: `x` and `y` from the vanishing point, `way` in tiles.
+
+    There are few shades, so that the pictures stay small.
+    """
     if y > abs(x) * 0.35:  # the floor
         depth = HEIGHT / y
         tile = int(depth * 2 + way) + int(x * depth / HEIGHT * 2 + 100)
-        return int((150 if tile % 2 else 80) * (0.35 + 0.65 * min(1, 1.6 / depth)))
+        return 118 if tile % 2 and depth < 8 else 84
     if y < -abs(x) * 0.3:  # the ceiling
-        return 190 - min(70, 4000 // (20 - y))
+        return 176
     depth = WIDTH / (abs(x) + 1)
-    door = int(depth * 1.2 + way) % 3 == 0 and y > -abs(x) * 0.12
-    return int((95 if door else 140 if x < 0 else 165) * (0.4 + 0.6 * min(1, 3 / depth)))
+    if depth < 16 and int(depth * 1.2 + way) % 3 == 0 and y > -abs(x) * 0.12:
+        return 96  # a door
+    return 138 if x < 0 else 156
 
 
 def take(page: Page, directory: Path, name: str) -> None:
@@ -60,17 +64,19 @@ def open_page(guest: Visitor, url: str) -> Page:
 
 
 def take_all(browser: Browser, origin: str, directory: Path, scheme: str) -> None:
-    ending = "" if scheme == "light" else f"-{scheme}"
+    in_light, ending = scheme == "light", "" if scheme == "light" else f"-{scheme}"
     with (
         visitor(browser, color_scheme=scheme) as pc,
         visitor(browser, phone=True, color_scheme=scheme) as phone,
     ):
-        take(open_page(pc, f"{origin}/#room=lab1"), directory, f"start{ending}")
+        start = open_page(pc, f"{origin}/#room=lab1")
         watching = open_page(pc, f"{origin}/demo/pc#room=lab1")
         expect(watching.locator("#state")).to_have_text("Waiting for a phone")
-        take(watching, directory, f"pc-waiting{ending}")
         sending = open_page(phone, f"{origin}/demo/phone#room=lab1&id=phone1")
-        take(sending, directory, f"phone-start{ending}")
+        if in_light:
+            take(start, directory, "start")
+            take(watching, directory, "pc-waiting")
+            take(sending, directory, "phone-start")
         sending.get_by_role("button", name="Start").click()
         sending.evaluate(MOVE)
         live(watching)

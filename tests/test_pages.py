@@ -339,8 +339,9 @@ class TestTrouble:
             origin = tls_origin(started)
             watching = pc.open(f"{origin}/demo/pc#room=lab1")
             expect(watching.get_by_role("alert")).to_have_text(
-                re.compile(r"^This server asks for a token\. ")
+                "This server lets in only who shows a token. Enter yours below."
             )
+            expect(watching.locator("#state")).to_have_text("Not connected")
             watching.get_by_label("Token").fill(token)
             watching.get_by_role("button", name="Enter the room").click()
             expect(watching.locator("#state")).to_have_text("Waiting for a phone")

@@ -184,10 +184,11 @@ export class Signal extends EventTarget {
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code, reason }) => {
       if (code in FINAL_CLOSE_CODES) {
-        const why = reason || `The server ended the connection with code ${code}.`;
+        const why = sentence(reason) || `The server ended the connection with code ${code}.`;
         this.#end(new SignalError(FINAL_CLOSE_CODES[code], why));
       } else {
-        this.#broke(code === 1006 ? "The server cannot be reached." : reason || "The server has gone away.");
+        const why = code === 1006 ? "The server cannot be reached." : "The server has gone away.";
+        this.#broke(sentence(reason) || why);
       }
     };
   }
@@ -670,6 +671,11 @@ class Call {
 
 function description(type, sdp) {
   return typeof sdp === "string" ? { type, sdp } : { ...sdp, type };
+}
+
+/** A close reason has no room for a full stop. */
+function sentence(reason) {
+  return reason && !reason.endsWith(".") ? `${reason}.` : reason;
 }
 
 function candidateInit(candidate) {

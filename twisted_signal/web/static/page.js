@@ -75,14 +75,14 @@ export function signalState(signal) {
     case "waiting":
       return [`${signal.reason} Next try in ${secondsUntil(signal.retryAt)} s.`, "bad"];
     case "closed":
-      return [signal.reason || "Disconnected.", "bad"];
+      return ["Not connected", "bad"]; // why is said where there is room for it
     default:
       return null;
   }
 }
 
 const REFUSALS = {
-  unauthorized: "This server asks for a token.",
+  unauthorized: "This token is not taken here.",
   forbidden: "This token is for something else.",
   id_taken: "Another page has this name in the room.",
   room_full: "The room is full.",
@@ -91,6 +91,9 @@ const REFUSALS = {
 
 /** Return what the server's refusal means, and what to do. */
 export function refusal(error) {
+  if (error.code === "unauthorized" && !fragment().token) {
+    return "This server lets in only who shows a token. Enter yours below.";
+  }
   const lead = REFUSALS[error.code];
   return lead ? `${lead} ${error.message}` : error.message;
 }
