@@ -1,6 +1,6 @@
 """Takes the pictures of the pages that the documents show: `make screenshots`.
 
-    python tests/screenshots.py docs/images
+python tests/screenshots.py docs/images
 """
 
 import sys

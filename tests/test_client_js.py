@@ -484,6 +484,11 @@ CALLS = """
         made.call = connectPeer(signal, pc, { peerId, offer });
         return made;
     };
+    /** Let two enter, and connect them from both sides. */
+    window.pair = async (idA, idB) => {
+        const [a, b] = [await enter(idA), await enter(idB)];
+        return [call(a, idB), call(b, idA)];
+    };
 """
 
 
@@ -530,8 +535,7 @@ class TestCalls:
             page,
             CALLS
             + """
-            const [a, b] = [await enter(ids[0]), await enter(ids[1])];
-            const [one, other] = [call(a, ids[1]), call(b, ids[0])];
+            const [one, other] = await pair(...ids);
             let offers = 0;
             for (const { pc } of [one, other]) {
                 pc.addEventListener("signalingstatechange", () => {
@@ -555,8 +559,7 @@ class TestCalls:
             page,
             CALLS
             + """
-            const [a, b] = [await enter("a"), await enter("b")];
-            const [one, other] = [call(a, "b"), call(b, "a")];
+            const [one, other] = await pair("a", "b");
             let failure = null;
             for (const { call } of [one, other]) {
                 call.ended.then((how) => { failure = String(how); });
@@ -581,8 +584,7 @@ class TestCalls:
             page,
             CALLS
             + """
-            const [a, b] = [await enter("a"), await enter("b")];
-            const [one, other] = [call(a, "b"), call(b, "a")];
+            const [one, other] = await pair("a", "b");
             const channel = one.open("first");
             await until(() => other.texts.length);
             const name = ({ pc }) => /ice-ufrag:(.*)/.exec(pc.currentLocalDescription.sdp)[1];

@@ -19,6 +19,21 @@ export function say(element, text, tone = "") {
   write(element, text);
 }
 
+/** Show a notice about what is wrong, or hide it where the text is empty. */
+export function notice(text, tone = "bad") {
+  byId("notice").hidden = text === "";
+  say(byId("notice"), text, tone);
+}
+
+/** Return what keeps a phone from a link to its page, or an empty text. */
+export function linkHint(link) {
+  const { protocol, hostname } = new URL(link);
+  if (["localhost", "127.0.0.1", "[::1]"].includes(hostname)) {
+    return "Only this machine reaches that address. Start the server with --host 0.0.0.0 for phones.";
+  }
+  return protocol === "https:" ? "" : "Phones give no camera to a page without https. Start the server with --self-signed.";
+}
+
 /** Return what stands in the fragment, which browsers keep to themselves: `room`, `id`, `token`. */
 export function fragment() {
   return Object.fromEntries(new URLSearchParams(location.hash.slice(1)));

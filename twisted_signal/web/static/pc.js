@@ -2,7 +2,8 @@
 
 import { Signal, connectPeer, randomText } from "/client.js";
 import {
-  byId, fragment, phoneLink, qrUrl, randomRoom, refusal, remember, say, serverLinks, signalState, socketUrl, write,
+  byId, fragment, linkHint, notice, phoneLink, qrUrl, randomRoom, refusal, remember, say, serverLinks, signalState,
+  socketUrl, write,
 } from "/static/page.js";
 import { Plot } from "/static/plot.js";
 import { CallStats, figure, resolution } from "/static/stats.js";
@@ -244,24 +245,10 @@ class Pc {
   close() { this.#signal?.close(); }
 }
 
-function notice(text) {
-  byId("notice").hidden = text === "";
-  byId("notice").dataset.tone = "bad";
-  write(byId("notice"), text);
-}
-
 function askForToken(wanted) {
   byId("token-form").hidden = !wanted;
   byId("invitation").hidden = wanted;
   if (wanted) byId("token").focus();
-}
-
-function hint(link) {
-  const { protocol, hostname } = new URL(link);
-  if (["localhost", "127.0.0.1", "[::1]"].includes(hostname)) {
-    return "Only this machine reaches that address. Start the server with --host 0.0.0.0 for phones.";
-  }
-  return protocol === "https:" ? "" : "Phones give no camera to a page without https. Start the server with --self-signed.";
 }
 
 async function invite() {
@@ -274,8 +261,8 @@ async function invite() {
   byId("link").href = link;
   write(byId("link"), link.replace(/&token=.*/, "&token=…"));
   byId("certificate").hidden = !link.startsWith("https:");
-  byId("link-hint").hidden = hint(link) === "";
-  write(byId("link-hint"), hint(link));
+  byId("link-hint").hidden = linkHint(link) === "";
+  write(byId("link-hint"), linkHint(link));
   byId("qr").src = qrUrl(link);
 }
 

@@ -3,7 +3,9 @@
 import { Signal, connectPeer, randomText } from "/client.js";
 import { Wakefulness, openCamera } from "/static/camera.js";
 import { askForMotion, watchMotion } from "/static/motion.js";
-import { byId, fragment, refusal, remember, say, serverLinks, signalState, socketUrl, write } from "/static/page.js";
+import {
+  byId, fragment, notice, refusal, remember, say, serverLinks, signalState, socketUrl, write,
+} from "/static/page.js";
 import { CallStats, figure, resolution } from "/static/stats.js";
 
 const LOOK_MS = 1_000;
@@ -174,12 +176,6 @@ class Phone {
   close() { this.#signal?.close(); }
 }
 
-function notice(text) {
-  byId("notice").hidden = text === "";
-  byId("notice").dataset.tone = "bad";
-  write(byId("notice"), text);
-}
-
 /** Show what belongs to a phone that sends, or else to one that does not. */
 function show(sending) {
   byId("main").classList.toggle("idle", !sending);
@@ -207,8 +203,7 @@ async function leadToHttps() {
     return;
   }
   notice("Browsers give the camera to https pages only. The browser will warn of the server’s certificate: "
-    + "the server has made it for itself.");
-  byId("notice").dataset.tone = "busy";
+    + "the server has made it for itself.", "busy");
   byId("secure").href = secure + location.hash;
   byId("secure").hidden = false;
   byId("start").hidden = true;
