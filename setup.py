@@ -49,7 +49,7 @@ setup(
             "hypothesis>=6.112",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
-            "playwright>=1.50",
+            "playwright>=1.56",
             "pytest>=8.3",
             "pytest-cov>=6.0",
             "pytest-twisted>=1.14.3",
