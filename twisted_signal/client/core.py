@@ -266,7 +266,7 @@ class Core:
             case messages.Error():
                 self._refused(message, now)
             case _:
-                log.debug("Ignored before the client is in the room: %r", message)
+                log.debug("Ignored before the client is in the room: %s", type(message).__name__)
 
     def _refused(self, error: messages.Error, now: float) -> None:
         if error.code in ("unauthorized", "forbidden"):
@@ -325,7 +325,7 @@ class Core:
             case messages.Registered():
                 self.place.take(message.resume_token)
             case messages.Resumed() | messages.Pong() | messages.ServerShutdown():
-                log.debug("Ignored, for it answers nothing: %r", message)
+                log.debug("Ignored, for it answers nothing: %s", type(message).__name__)
             case _:
                 if isinstance(message, messages.Error):
                     self._last_word = (message.code, message.message)
