@@ -316,7 +316,7 @@ def restarted(tmp_path: Path) -> Iterator[Restarted]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
-def test_a_server_that_is_restarted_has_everybody_back_in_time(
+def test_a_server_that_is_restarted_has_everybody_back(
     shell: Shell, restarted: Restarted, number: int
 ) -> None:
     async def work() -> None:
