@@ -22,7 +22,11 @@ setup(
     # must be named in package_dir, or an editable install leaves the plugin out.
     package_dir={"": "."},
     packages=[*find_packages(include=["twisted_signal", "twisted_signal.*"]), "twisted.plugins"],
-    package_data={"twisted_signal": ["py.typed"], "twisted.plugins": ["vislam_signal.py"]},
+    package_data={
+        "twisted_signal": ["py.typed"],
+        "twisted_signal.web": ["static/*"],
+        "twisted.plugins": ["vislam_signal.py"],
+    },
     zip_safe=False,
     install_requires=[
         "twisted[tls]>=24.11",
@@ -32,9 +36,11 @@ setup(
         "msgspec>=0.20",
         "cryptography>=44.0",
         "pyjwt[crypto]>=2.10.1",
+        "segno>=1.6.1",
         "websockets>=17.4",
     ],
     extras_require={
+        "client": ["websockets>=17.4"],
         "test": [
             "aiortc>=1.16",
             "coverage>=7.6",

@@ -49,6 +49,13 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
         sent: bytes = self.value()
         return sent
 
+    def take(self) -> bytes:
+        """Return what the server sent since the last call."""
+        sent = self.sent()
+        self.io.seek(0)
+        self.io.truncate()
+        return sent
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
 
@@ -66,7 +73,8 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
             self.end()
 
     def unregisterProducer(self) -> None:
-        """Do nothing, as a real transport without a producer does."""
+        """Have no producer; where there was none, that is none either, as with a real one."""
+        self.producer = None
 
     def end(self) -> None:
         """End the connection, from whichever side."""

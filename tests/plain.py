@@ -10,6 +10,7 @@ from twisted_signal.errors import SignalError
 from twisted_signal.messages import ClientMessage, Error, Register, ServerMessage
 from twisted_signal.registry import Registry
 from twisted_signal.session import Session
+from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
 NOW_NS = 1_795_417_440_399_364_306
 
@@ -92,10 +93,12 @@ class Party:
         return error
 
 
-def party(registry: Registry, address: str = "192.0.2.7:4321") -> Party:
+def party(
+    registry: Registry, address: str = "192.0.2.7:4321", ice: IceProvider = NO_ICE_SERVERS
+) -> Party:
     """Return a client that has connected."""
     client = PlainClient()
-    return Party(client, Session(client, registry, address))
+    return Party(client, Session(client, registry, address, ice=ice))
 
 
 def registered(

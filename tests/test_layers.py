@@ -25,6 +25,7 @@ CORE = (
     "registry",
     "relay",
     "dialects",
+    "turn",
     "claim",
     "session",
     "frames",

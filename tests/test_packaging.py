@@ -62,7 +62,9 @@ def test_the_wheel_holds_the_package_and_the_plugin_and_nothing_of_twisteds(whee
     names = zipfile.ZipFile(wheel).namelist()
 
     package = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "twisted_signal").rglob("*.py")
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("*.py", "web/static/*")
+        for path in (ROOT / "twisted_signal").rglob(pattern)
     }
     assert {name for name in names if ".dist-info/" not in name} == package | {
         "twisted_signal/py.typed",
@@ -88,6 +90,7 @@ def test_the_wheel_names_what_it_needs_with_lower_bounds_only(metadata: Message)
         "service-identity",
         "msgspec",
         "pyjwt[crypto]",
+        "segno",
         "websockets",
     }
     assert all(">=" in requirement and "<" not in requirement for requirement in needed)

@@ -273,6 +273,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--tls-port": tap.DEFAULT_TLS_PORT,
         "--log-level": "INFO",
         "--duplicate-id": "probe",
+        "--turn-ttl": tap.TURN_TTL,
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
 
     for option, default in defaults.items():
@@ -283,7 +284,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         assert f"| `{option}` |" in readme
     options = {f"--{name.rstrip('=')}" for name in Options().longOpt} - {"--help", "--version"}
     assert [option for option in options if f"| `{option}` |" not in readme] == []
-    assert len(Options.optParameters) == len(defaults) + 3
+    assert len(Options.optParameters) == len(defaults) + 4
 
 
 @pytest.mark.parametrize(

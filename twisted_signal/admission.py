@@ -163,6 +163,11 @@ class Admission:
         place.clients += 1
         return None
 
+    def ask(self, place: Place, now: float) -> Refusal | None:
+        """Count a request for a page, at the rate of clients that enter; or return why not."""
+        wait = place.entries.take(now)
+        return _too_fast(wait) if wait else None
+
     def leave(self, place: Place, now: float, *, is_client: bool) -> None:
         """A connection that is counted has ended. `is_client`: it had entered."""
         self.connections -= 1

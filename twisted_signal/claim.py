@@ -16,21 +16,24 @@ class Claim:
         client_id: the id.
         expires_at: until when the token that was shown for it is good; see `registry.Member`.
         message: the `register`.
+        now_ns: when it came, in nanoseconds since 1970.
     """
 
-    __slots__ = ("_held", "client_id", "expires_at", "message")
+    __slots__ = ("_held", "client_id", "expires_at", "message", "now_ns")
 
     def __init__(
         self,
         message: Register,
         client_id: str,
         expires_at: float | None,
+        now_ns: int,
         before: "Claim | None" = None,
     ) -> None:
         """`before`: the claim that this one takes the place of; what was held for it is held on."""
         self.message = message
         self.client_id = client_id
         self.expires_at = expires_at
+        self.now_ns = now_ns
         self._held: Queue[ClientMessage] = Queue(MAX_MESSAGES, MAX_SIZE)
         if before is not None:
             self._held = before._held  # noqa: SLF001 - of its own kind

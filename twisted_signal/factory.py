@@ -11,8 +11,9 @@ from twisted.internet.interfaces import IDelayedCall
 
 from twisted_signal.admission import Admission, Place, Refusal
 from twisted_signal.channel import Channel
-from twisted_signal.keepalive import KeepAlive
+from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
+from twisted_signal.opening import PageServer
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
@@ -55,7 +56,10 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        pages: takes the connections that ask for pages; None: there are none.
     """
+
+    pages: PageServer | None = None
 
     def __init__(
         self,
@@ -133,6 +137,14 @@ class ChannelFactory(WebSocketServerFactory):
         channel.has_entered = refusal is None
         return refusal
 
+    def ask(self, channel: Channel) -> Refusal | None:
+        """Count a request for a page; or return why it is not answered."""
+        assert channel.place is not None
+        refusal = self.admission.ask(channel.place, self.reactor.seconds())
+        if refusal is not None:
+            self.refusals.note(refusal.kind, channel.address, refusal.sentence)
+        return refusal
+
     def depart(self, channel: Channel) -> None:
         """A TCP connection has ended."""
         self.keep_alive.remove(channel)
@@ -175,8 +187,8 @@ class ChannelFactory(WebSocketServerFactory):
         """See that a channel which is open ends when its client is gone."""
         self.keep_alive.add(channel)
 
-    def expect(self, channel: Channel, seconds: int) -> None:
-        """Let a channel expire after that time, or up to a second later, unless it is watched.
+    def expect(self, channel: Watched, seconds: int) -> None:
+        """Let a connection expire after that time, or up to a second later, unless it is watched.
 
         Args:
             seconds: 0: it does not expire.

@@ -29,6 +29,12 @@ _EXTENSIONS = re.compile(
 )
 # Nothing that cannot be printed: Autobahn takes some of it for the end of a line.
 _HEADER = re.compile(r"^([\w-]+):([ -~]*)\r\n", re.MULTILINE | re.ASCII)
+_FOR_PAGE = re.compile(rb"(?:GET|HEAD) /[!-~]* HTTP/1\.[01]\r\n")
+# What belongs to a handshake that went wrong, or to a request with a body: Autobahn answers those.
+_NOT_FOR_PAGE = re.compile(
+    rb"\n(?:upgrade:[^\n]*websocket|sec-websocket-|content-length:|transfer-encoding:|expect:)",
+    re.IGNORECASE,
+)
 _REQUIRED = {"host", "upgrade", "connection", "sec-websocket-key", "sec-websocket-version"}
 
 
@@ -72,6 +78,11 @@ def read(data: bytes) -> Request | None:
         return None
     path, query = target.groups()
     return Request(path, parse_qs(query) if query else {}, headers, end + len(END))
+
+
+def is_for_page(header: bytes) -> bool:
+    """Tell whether a request asks for a page, and not, rightly or wrongly, for a WebSocket."""
+    return _FOR_PAGE.match(header) is not None and _NOT_FOR_PAGE.search(header) is None
 
 
 def response(request: Request, server: str) -> bytes:

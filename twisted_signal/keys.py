@@ -145,7 +145,7 @@ def private_signer(path: Path, key_id: str | None) -> Signer:
     Raises:
         UnusableKey: there is no private key that can be used.
     """
-    data = _read(path)
+    data = read_key_file(path)
     try:
         key = load_pem_private_key(data, password=None)
     except TypeError:
@@ -167,7 +167,7 @@ def public_keys(path: Path) -> list[Key]:
     Raises:
         UnusableKey: it holds no such keys, or what else must not be there.
     """
-    data = _read(path)
+    data = read_key_file(path)
     if data.lstrip().startswith(b"{"):
         return list(_jwk_keys(path, data))
     blocks = [(found[1], found[0]) for found in _PEM.finditer(data)]
@@ -209,7 +209,12 @@ def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
-def _read(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        UnusableKey: it cannot be read, or is far too long.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(_FILE_LENGTH + 1)
@@ -221,9 +226,14 @@ def _read(path: Path) -> bytes:
     return data
 
 
+def without_newline(data: bytes) -> bytes:
+    """Return a secret without the end of line that an editor or `echo` has put behind it."""
+    return data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
+
+
 def _secret(path: Path) -> bytes:
-    data = _read(path)
-    secret = data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
+    data = read_key_file(path)
+    secret = without_newline(data)
     least = min(SECRET_LENGTHS.values())
     if len(secret) < least:
         raise UnusableKey(

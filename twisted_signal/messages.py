@@ -69,6 +69,7 @@ class Register(Struct, frozen=True, gc=False, tag="register"):
         client_id: None: the server makes one up.
         token: a JWT (RFC 7519) that lets the client in, where the server wants one.
         resume: whether its place is kept for a while when its connection breaks.
+        ice_servers: whether it wants to be told of STUN and TURN servers.
     """
 
     client_id: Name | None = None
@@ -76,6 +77,7 @@ class Register(Struct, frozen=True, gc=False, tag="register"):
     client_type: Name = UNKNOWN_TYPE
     token: str | None = None
     resume: bool = False
+    ice_servers: bool = False
 
 
 class Arrival(Register, frozen=True, gc=False, tag="arrival"):
@@ -158,6 +160,10 @@ class ListPeers(Struct, frozen=True, gc=False, tag="peers"):
     """Ask who is in the room."""
 
 
+class AskIceServers(Struct, frozen=True, gc=False, tag="ice_servers"):
+    """Ask for the ICE servers, with fresh credentials."""
+
+
 class Ping(Struct, frozen=True, gc=False, tag="ping"):
     """Ask whether the server is there: pages in browsers cannot send WebSocket pings."""
 
@@ -181,9 +187,26 @@ RELAYS = frozenset({IceCandidate, Offer, Answer})
 """The same as a set: to look a type up in it takes a tenth of isinstance with a struct."""
 
 ClientMessage = (
-    Register | Relay | Message | Resume | Leave | ListPeers | Ping | Token | ClientReport
+    Register
+    | Relay
+    | Message
+    | Resume
+    | Leave
+    | ListPeers
+    | AskIceServers
+    | Ping
+    | Token
+    | ClientReport
 )
 """What a client can say."""
+
+
+class IceServer(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An RTCIceServer (W3C WebRTC, section 4.2.2). Only TURN servers have credentials."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = None
 
 
 class Registered(Struct, frozen=True, gc=False, tag="registered", omit_defaults=True):
@@ -193,6 +216,8 @@ class Registered(Struct, frozen=True, gc=False, tag="registered", omit_defaults=
         peers: the ids of the others, in the order they joined.
         resume_token: for a client that may resume; it works once.
         resume_within_ms: how long its place is kept, once its connection has broken.
+        ice_servers: for a client that wants to know.
+        ice_servers_expire_in_ms: how long their credentials are good, where they have some.
     """
 
     for_all: ClassVar[bool] = False
@@ -202,6 +227,8 @@ class Registered(Struct, frozen=True, gc=False, tag="registered", omit_defaults=
     peers: list[str]
     resume_token: str | None = None
     resume_within_ms: int | None = None
+    ice_servers: list[IceServer] | None = None
+    ice_servers_expire_in_ms: int | None = None
 
 
 class Resumed(Struct, frozen=True, gc=False, tag="resumed"):
@@ -228,6 +255,15 @@ class Peers(Struct, frozen=True, gc=False, tag="peers"):
 
     room_id: str
     peers: list[PeerDescription]
+
+
+class IceServers(Struct, frozen=True, gc=False, tag="ice_servers", omit_defaults=True):
+    """The ICE servers. The fields are Registered's."""
+
+    for_all: ClassVar[bool] = False
+
+    ice_servers: list[IceServer]
+    ice_servers_expire_in_ms: int | None = None
 
 
 class Pong(Struct, frozen=True, gc=False, tag="pong"):
@@ -283,7 +319,16 @@ Relayed = RelayedOffer | RelayedAnswer | RelayedIceCandidate | RelayedMessage
 """What one peer said to another, as it arrives."""
 
 ServerMessage = (
-    Registered | Resumed | PeerJoined | PeerLeft | Peers | Relayed | Pong | ServerShutdown | Error
+    Registered
+    | Resumed
+    | PeerJoined
+    | PeerLeft
+    | Peers
+    | Relayed
+    | IceServers
+    | Pong
+    | ServerShutdown
+    | Error
 )
 """What the server can say."""
 

@@ -4,7 +4,7 @@ The request is gathered here, up to a size, before anybody reads it: Autobahn wo
 and search it anew with each read.
 """
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 
@@ -23,6 +23,18 @@ MAX_REQUEST = 16 * 1024
 
 _TOO_LARGE = Refusal("header", 431, f"The request must have no more than {MAX_REQUEST // 1024} KiB")
 _MORE_HEADERS = {405: [("Allow", "GET")], 426: [("Upgrade", "websocket")]}  # RFC 9110, section 15.5
+
+
+class PageServer(Protocol):
+    """Answers those who do not ask for a WebSocket."""
+
+    def take(self, channel: "OpeningProtocol", data: bytes) -> Refusal | None:
+        """Serve a connection from here on; or return why not.
+
+        Args:
+            channel: whose transport gets another protocol, which tells this one of its end.
+            data: what came so far.
+        """
 
 
 class OpeningProtocol(SendingProtocol):
@@ -135,7 +147,11 @@ class OpeningProtocol(SendingProtocol):
             self._locate(data[:end])
         request = handshake.read(data)
         if request is None:
-            self._hand_over(data)
+            pages = self.factory.pages
+            if pages is None or not handshake.is_for_page(data[: end + 2]):
+                self._hand_over(data)
+            elif refusal := pages.take(self, data):
+                self._answer(refusal, [])
             return
         self.http_request_path = request.path
         try:

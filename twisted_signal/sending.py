@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import INegotiated, ITCPTransport
+from twisted.internet.protocol import Protocol
 from twisted.protocols.policies import ProtocolWrapper
 
 from twisted_signal.frames import FIN, frame
@@ -70,6 +71,17 @@ class SendingProtocol(SlimProtocol):
         # delayed ACK.
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
+
+    def pass_on(self, protocol: Protocol) -> None:
+        """Let another protocol have the transport; that one tells this one when it is gone."""
+        transport = self.transport
+        if not self._direct:
+            transport.unregisterProducer()
+        if isinstance(transport, ProtocolWrapper):
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.makeConnection(transport)
 
     def sendFrame(self, opcode: int, payload: bytes = b"", *rest: Any, **options: Any) -> None:
         """Send a frame; a whole one, if no more is said, without Autobahn's way for any other."""

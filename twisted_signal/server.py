@@ -18,6 +18,7 @@ from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
+from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 from twisted_signal.websocket import GOING_AWAY, SignalProtocol
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class SignalFactory(ChannelFactory):
         outbox: Outbox | None = None,
         proxies: TrustedProxies = NO_PROXIES,
         origins: AllowedOrigins = ANY_ORIGIN,
+        ice: IceProvider = NO_ICE_SERVERS,
     ) -> None:
         """
         Args:
@@ -54,6 +56,7 @@ class SignalFactory(ChannelFactory):
             outbox: gathers what is sent; a new one by default.
             proxies: those that are believed about where a client comes from.
             origins: of the pages that may connect.
+            ice: the ICE servers that clients are told of.
         """
         super().__init__(
             reactor,
@@ -65,6 +68,7 @@ class SignalFactory(ChannelFactory):
         )
         self.registry = registry or Registry(limits)
         self.verifier = verifier
+        self.ice = ice
         self.now_ns = now_ns
         self.connections: set[SignalProtocol] = set()
         self._all_gone: Deferred[None] | None = None
@@ -87,8 +91,9 @@ class SignalFactory(ChannelFactory):
             self._has_warned = True
             pages = "" if self.origins else ", and so may any web page that they look at"
             log.warning(
-                "Anybody who reaches this server may enter its rooms%s: --auth-secret-file asks for"
-                " tokens%s",
+                "Anybody who reaches this server may enter its rooms%s%s: --auth-secret-file asks"
+                " for tokens%s",
+                " and use its TURN servers" if self.ice.ttl is not None else "",
                 pages,
                 "" if self.origins else ", --allowed-origin keeps pages out",
             )
@@ -115,12 +120,12 @@ class SignalFactory(ChannelFactory):
         """Send every client away; the Deferred fires when the last one is gone."""
         if not self.connections:
             return succeed(None)
-        self._all_gone = Deferred()
+        gone = self._all_gone = Deferred()
         with self.outbox:
             for protocol in list(self.connections):
                 protocol.deliver(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
                 protocol.close(GOING_AWAY, "The server is going down")
-        return self._all_gone
+        return gone
 
     def abort_all(self) -> None:
         """End every connection at once."""

@@ -100,6 +100,13 @@ class ListenerService(Service):
             _tell_operator(self._failure)
             raise CannotStart(self._failure)
 
+    @property
+    def urls(self) -> list[str]:
+        """Where clients reach it, now: the addresses of a machine change."""
+        if self.port is None:
+            return []
+        return urls(self.port.getHost(), self._listener.secure)
+
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
         super().startService()
@@ -122,10 +129,9 @@ class ListenerService(Service):
             self._patience.teach(port)
             if self._poller is not None:
                 self._poller.adopt(port)
-        address = port.getHost()
-        for url in urls(address, self._listener.secure):
+        for url in self.urls:
             log.info("Listening on %s", url)
-        if not is_local(address):
+        if not is_local(port.getHost()):
             self._factory.warn_if_open()
 
 
@@ -252,8 +258,14 @@ class SignalService(MultiService):
         self.addService(ReloadSignal(reactor, self.reloads))
         patience = Patience(reactor)
         poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
-        for listener in listeners:
-            self.addService(ListenerService(listener, factory, patience, poller))
+        self._listening = [ListenerService(each, factory, patience, poller) for each in listeners]
+        for service in self._listening:
+            self.addService(service)
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients reach the server, now, in the order of the listeners."""
+        return [url for service in self._listening for url in service.urls]
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -14,9 +14,12 @@ from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, Signal
 from twisted_signal.messages import (
     RELAYS,
     Arrival,
+    AskIceServers,
     ClientMessage,
     ClientReport,
     Error,
+    IceServer,
+    IceServers,
     Leave,
     ListPeers,
     Message,
@@ -36,6 +39,7 @@ from twisted_signal.messages import (
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
 from twisted_signal.text import quoted, without_sdp, without_tokens
+from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ class Session:
         "_claim",
         "_client",
         "_expires_at",
+        "_ice",
         "_registry",
         "_token",
         "_verifier",
@@ -71,6 +76,8 @@ class Session:
         address: str,
         verifier: Verifier | None = None,
         token: str | None = None,
+        *,
+        ice: IceProvider = NO_ICE_SERVERS,
     ) -> None:
         """
         Args:
@@ -79,11 +86,13 @@ class Session:
             address: where the client is, for the log.
             verifier: checks who may enter; None: everybody.
             token: what the client showed in its opening handshake, if it did.
+            ice: the ICE servers that the client is told of.
         """
         self._client = client
         self._registry = registry
         self._verifier = verifier
         self._token = token
+        self._ice = ice
         self._expires_at: float | None = None
         self.label = address
         self.member: Member | None = None
@@ -128,7 +137,7 @@ class Session:
             return
         match message:
             case Register():
-                self._register(self._admitted(message, now_ns))
+                self._register(self._admitted(message, now_ns), now_ns)
             case Resume():
                 self._resume(message, now_ns)
             case Ping():
@@ -144,6 +153,8 @@ class Session:
                 send(message, member)
             case ListPeers():
                 self._list_peers(member)
+            case AskIceServers():
+                self._tell(IceServers(*self._ice_servers(member, now_ns)))
             case Leave():  # pragma: no branch - the union ends here
                 self._claim = None  # nothing waits for it: who has a place does not wait
                 self._leave(member)
@@ -205,7 +216,7 @@ class Session:
             member.client.admit(claims.expires_at)
         self._token = token
 
-    def _register(self, message: Register) -> None:
+    def _register(self, message: Register, now_ns: int) -> None:
         before = self.member
         if (
             before is not None
@@ -213,7 +224,7 @@ class Session:
             and message.client_id in (None, before.client_id)
         ):
             before.client_type = message.client_type
-            self._confirm(before, resume=message.resume)
+            self._confirm(before, message, now_ns)
             hand_over_again(before, before)
             self._let_go_on()
             return
@@ -222,7 +233,7 @@ class Session:
             client_id = self._registry.unused_id(message.room_id, message.client_type)
         holder = self._registry.holder(message.room_id, client_id)
         if holder is None:
-            self._enter(message, client_id)
+            self._enter(message, client_id, now_ns)
             self._let_go_on()
             return
         match self._registry.duplicate_id:
@@ -230,12 +241,12 @@ class Session:
                 raise IdTaken(client_id, message.room_id)
             case DuplicateId.REPLACE:
                 self._take_over(holder)
-                self._enter(message, client_id)
+                self._enter(message, client_id, now_ns)
                 self._let_go_on()
             case DuplicateId.PROBE:  # pragma: no branch - the enum ends here
-                self._ask(holder, message)
+                self._ask(holder, message, now_ns)
 
-    def _enter(self, message: Register, client_id: str) -> None:
+    def _enter(self, message: Register, client_id: str, now_ns: int) -> None:
         before = self.member
         member = self._registry.join(
             self, self._client, message.room_id, client_id, message.client_type
@@ -249,7 +260,7 @@ class Session:
             quoted(member.client_type),
             member.room.label,
         )
-        self._confirm(member, resume=message.resume)
+        self._confirm(member, message, now_ns)
         if before is not None:
             log.info("Client left: %s, room %s", before.label, before.room.label)
             tell_room(before.room, PeerLeft(before.client_id), member)
@@ -258,20 +269,29 @@ class Session:
         if before is not None:
             hand_over_again(before, member)
 
-    def _confirm(self, member: Member, *, resume: bool) -> None:
+    def _confirm(self, member: Member, message: Register, now_ns: int) -> None:
         member.expires_at = self._expires_at
         peers = [peer.client_id for peer in member.peers()]
         registered = Registered(member.client_id, member.room.room_id, peers)
         window = self._registry.limits.resume_window
-        if resume and window:
+        if message.resume and window:
             token = self._registry.remember(member)
-            registered = Registered(
-                member.client_id, member.room.room_id, peers, token, window * 1000
-            )
+            registered = replace(registered, resume_token=token, resume_within_ms=window * 1000)
         else:
             self._registry.forget(member)
+        if message.ice_servers:
+            servers, lifetime_ms = self._ice_servers(member, now_ns)
+            registered = replace(
+                registered, ice_servers=servers, ice_servers_expire_in_ms=lifetime_ms
+            )
         self._client.admit(member.expires_at)
         self._client.deliver(registered)
+
+    def _ice_servers(self, member: Member, now_ns: int) -> tuple[list[IceServer], int | None]:
+        """Return the ICE servers for a client, and for how many milliseconds they are good."""
+        ttl = self._ice.ttl
+        servers = self._ice.for_client(member.client_id, now_ns // 1_000_000_000)
+        return servers, None if ttl is None else ttl * 1000
 
     def _resume(self, message: Resume, now_ns: int) -> None:
         arrival = self.member
@@ -304,11 +324,11 @@ class Session:
 
     # An id that another connection has
 
-    def _ask(self, holder: Member, message: Register) -> None:
+    def _ask(self, holder: Member, message: Register, now_ns: int) -> None:
         """Find out whether the holder of an id is alive."""
         claim = self._claim
         if claim is not None and claim.is_for(message.room_id, holder.client_id):
-            claim.message, claim.expires_at = message, self._expires_at
+            claim.message, claim.expires_at, claim.now_ns = message, self._expires_at, now_ns
             return  # it is being found out
         log.info(
             "%s wants to be %s in room %s: asking whether that one is alive",
@@ -316,7 +336,7 @@ class Session:
             holder.label,
             holder.room.label,
         )
-        self._claim = claim = Claim(message, holder.client_id, self._expires_at, claim)
+        self._claim = claim = Claim(message, holder.client_id, self._expires_at, now_ns, claim)
         asked = holder.owner
         holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, asked, alive=alive))
 
@@ -330,7 +350,7 @@ class Session:
                     raise IdTaken(claim.client_id, claim.message.room_id)
                 self._take_over(holder)
             self._expires_at = claim.expires_at
-            self._enter(claim.message, claim.client_id)
+            self._enter(claim.message, claim.client_id, claim.now_ns)
         except SignalError as error:
             self.refuse(error)
         self._let_go_on()
@@ -342,7 +362,7 @@ class Session:
             return
         for message in claim.take():
             try:
-                self.handle(message, 0)  # none of them asks for the time
+                self.handle(message, claim.now_ns)
             except SignalError as error:
                 self.refuse(error)
 

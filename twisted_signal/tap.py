@@ -16,22 +16,26 @@ from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.clock import run_steadily
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.keys import KeyFiles, UnusableKey
-from twisted_signal.limits import Limits
+from twisted_signal.limits import LARGE, Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.origins import AllowedOrigins, is_origin
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import DuplicateId, Registry
+from twisted_signal.relays import Relays
 from twisted_signal.renewal import Renewal
 from twisted_signal.self_signed import SelfSigned, default_directory
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import Listener, Reactor, SignalService
 from twisted_signal.text import quoted
+from twisted_signal.web.connection import Pages
+from twisted_signal.web.website import Website
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
 DEFAULT_TLS_PORT = 8766
 NO_PORT = "none"
+TURN_TTL = 3600
 
 
 def _limit_options() -> list[list[str | None]]:
@@ -55,6 +59,7 @@ class Options(usage.Options):
         origins: of the pages that may connect.
         outbox: gathers what is sent and logged in a turn of the reactor.
         key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
+        relays: the STUN and TURN servers that clients are told of.
         renewal: keeps the certificate new, where TLS is spoken with one.
     """
 
@@ -72,6 +77,8 @@ class Options(usage.Options):
             None,
             "Directory for what must outlive the server. [default: the user's]",
         ],
+        ["turn-secret-file", None, None, "Secret that is shared with the TURN servers."],
+        ["turn-ttl", None, str(TURN_TTL), "Seconds for which credentials for TURN are good."],
         ["log-level", None, "INFO", f"Least level to log: {', '.join(logs.LEVELS)}."],
         [
             "duplicate-id",
@@ -84,6 +91,7 @@ class Options(usage.Options):
 
     optFlags: ClassVar = [
         ["self-signed", None, "Speak TLS too, with a certificate that is made here, once."],
+        ["no-web", None, "Serve no pages, WebSockets only."],
     ]
 
     listeners: list[Listener]
@@ -92,6 +100,7 @@ class Options(usage.Options):
     renewal: Renewal | None
     proxies: TrustedProxies
     origins: AllowedOrigins
+    relays: Relays
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +109,8 @@ class Options(usage.Options):
         self._public_key_files: list[str] = []
         self._proxies: list[str] = []
         self._origins: list[str] = []
+        self._stun_uris: list[str] = []
+        self._turn_uris: list[str] = []
         self.outbox = Outbox()
 
     def opt_endpoint(self, description: str) -> None:
@@ -130,6 +141,16 @@ class Options(usage.Options):
         programs that are no browser; *. may stand before the host, null is for files. Repeatable.
         """
         self._origins.append(origin)
+
+    def opt_stun_uri(self, uri: str) -> None:
+        """Tell clients of this STUN server, such as stun:stun.example.com:3478; repeatable."""
+        self._stun_uris.append(uri)
+
+    def opt_turn_uri(self, uri: str) -> None:
+        """Tell clients of this TURN server, such as turn:turn.example.com:3478?transport=udp;
+        repeatable.
+        """
+        self._turn_uris.append(uri)
 
     def getSynopsis(self) -> str:
         """Return how to use it; the options are the same in both ways."""
@@ -176,6 +197,9 @@ class Options(usage.Options):
         self.key_files = self._read_key_files()
         self.proxies = self._find_proxies()
         self.origins = self._find_origins()
+        ttl = self._number("turn-ttl", LARGE)
+        secret = self["turn-secret-file"]
+        self.relays = Relays(self._stun_uris, self._turn_uris, secret, ttl)
         self.listeners = self._find_listeners()
         runner = getattr(self, "parent", None)
         if runner is not None:
@@ -291,13 +315,21 @@ def makeService(options: Options) -> IService:
         outbox=options.outbox,
         proxies=options.proxies,
         origins=options.origins,
+        ice=options.relays.provider,
     )
     service = SignalService(reactor, factory, options.listeners)
+    if not options["no-web"]:
+        website = Website(
+            lambda: service.urls, wants_token=options.verifier is not None, now=reactor.seconds()
+        )
+        factory.pages = Pages(website, reactor, factory.server)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
         service.reloads.append(options.renewal.reload)
     if options.key_files is not None:
         service.reloads.append(options.key_files.renew)
+    if options.relays.is_turn:
+        service.reloads.append(options.relays.renew)
     return service
 
 

@@ -109,7 +109,7 @@ class SignalProtocol(Channel):
         log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         factory = self.factory
         self._session = session = Session(
-            self, factory.registry, self.address, factory.verifier, self._token
+            self, factory.registry, self.address, factory.verifier, self._token, ice=factory.ice
         )
         self._token = None
         self._arrive(session, self._conversation.opened)

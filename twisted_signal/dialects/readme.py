@@ -7,6 +7,7 @@ from twisted_signal.errors import InvalidMessage
 from twisted_signal.messages import (
     MAX_REST,
     RELAYS,
+    AskIceServers,
     ClientMessage,
     Leave,
     ListPeers,
@@ -20,7 +21,9 @@ from twisted_signal.messages import (
     without_frame,
 )
 
-ReadmeMessage = Register | Relay | Message | Resume | Leave | ListPeers | Ping | Token
+ReadmeMessage = (
+    Register | Relay | Message | Resume | Leave | ListPeers | AskIceServers | Ping | Token
+)
 
 _decoder: msgspec.json.Decoder[ReadmeMessage] = msgspec.json.Decoder(ReadmeMessage)
 _encoder = msgspec.json.Encoder()

@@ -1,0 +1,59 @@
+"""A real coturn on the loopback address, started by a test and stopped again."""
+
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from processes import Watched
+
+
+class TurnServer(Watched):
+    """coturn, as it checks credentials that expire. `uri`: where it listens."""
+
+    def __init__(self, program: str, secret: str, directory: Path) -> None:
+        port = _free_port()
+        self.uri = f"turn:127.0.0.1:{port}?transport=udp"
+        super().__init__(
+            *(program, "-n", "--use-auth-secret", f"--static-auth-secret={secret}"),
+            *("--realm=test", "--listening-ip=127.0.0.1", f"--listening-port={port}"),
+            # It takes loopback peers only if it is told to, and then no command line of its own.
+            *("--relay-ip=127.0.0.1", "--allow-loopback-peers", "--no-cli"),
+            *("--no-tls", "--no-dtls", "--verbose", "--log-file=stdout"),
+            *(f"--userdb={directory}/turndb", f"--pidfile={directory}/pid"),
+            cwd=directory,
+        )
+        try:
+            self.wait_for(rf"UDP listener opened on: 127\.0\.0\.1:{port}")
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
+
+
+@contextmanager
+def turn_server(secret: str, directory: Path) -> Iterator[TurnServer]:
+    """Run coturn for as long as the block takes. `directory`: for its files."""
+    program = shutil.which("turnserver")
+    if program is None:
+        pytest.skip("coturn is not installed")
+    started = TurnServer(program, secret, directory)
+    try:
+        yield started
+    finally:
+        started.stop(signal.SIGKILL)
+
+
+def _free_port() -> int:
+    """Return a port that is free for UDP and for TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port: int = udp.getsockname()[1]
+            try:
+                tcp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

@@ -1,0 +1,87 @@
+"""STUN and TURN servers, as the command line names them: from options to what clients are told."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from twisted.python import usage
+
+from twisted_signal.keys import UnusableKey, read_key_file, without_newline
+from twisted_signal.text import quoted
+from twisted_signal.turn import IceProvider, is_stun_uri, is_turn_uri
+
+log = logging.getLogger(__name__)
+
+LEAST_SECRET = 16
+"""Bytes that a secret should have: a username and its credential are enough to guess it by."""
+LEAST_TTL = 60
+"""Seconds that credentials are good at least: a call takes some to come about."""
+
+
+class Relays:
+    """What clients are told, and the file with the secret in it.
+
+    Attributes:
+        provider: tells clients.
+        is_turn: whether there is any TURN server.
+    """
+
+    def __init__(
+        self, stun_uris: Sequence[str], turn_uris: Sequence[str], secret: str | None, ttl: int
+    ) -> None:
+        """
+        Args:
+            stun_uris, turn_uris: the servers, by RFC 7064 and RFC 7065.
+            secret: the path of a file with the secret that is shared with the TURN servers.
+            ttl: seconds that credentials are good.
+
+        Raises:
+            usage.UsageError: they do not go together, or one of them is wrong.
+        """
+        for uri in stun_uris:
+            if not is_stun_uri(uri):
+                raise usage.UsageError(
+                    f"--stun-uri must be such as stun:stun.example.com:3478, not {quoted(uri)}"
+                )
+        for uri in turn_uris:
+            if not is_turn_uri(uri):
+                raise usage.UsageError(
+                    "--turn-uri must be such as turn:turn.example.com:3478?transport=udp,"
+                    f" not {quoted(uri)}"
+                )
+        if turn_uris and secret is None:
+            raise usage.UsageError(
+                "--turn-uri needs --turn-secret-file: the static-auth-secret of the TURN server"
+            )
+        if secret is not None and not turn_uris:
+            raise usage.UsageError("--turn-secret-file is of no use without --turn-uri")
+        if ttl < LEAST_TTL:
+            raise usage.UsageError(f"--turn-ttl must be {LEAST_TTL} seconds or more, not {ttl}")
+        self.is_turn = bool(turn_uris)
+        # Absolute, as twistd may change the directory before it is read again.
+        self._path = None if secret is None else Path(secret).absolute()
+        try:
+            self.provider = IceProvider(stun_uris, turn_uris, self._secret(), ttl)
+        except UnusableKey as error:
+            raise usage.UsageError(f"--turn-secret-file {error}") from None
+
+    def renew(self) -> None:
+        """Read the secret again; the log tells what came of it."""
+        try:
+            self.provider.secret = self._secret()
+        except UnusableKey as error:
+            log.warning("The secret for TURN stays as it was: %s", error)
+        else:
+            log.info("The secret for TURN was read again")
+
+    def _secret(self) -> bytes:
+        if self._path is None:
+            return b""
+        secret = without_newline(read_key_file(self._path))
+        if len(secret) < LEAST_SECRET:
+            raise UnusableKey(
+                self._path,
+                f"holds a secret of {len(secret)} bytes, and {LEAST_SECRET} are the least;"
+                " openssl rand -hex 32 makes one, for this file and for the TURN server",
+            )
+        return secret

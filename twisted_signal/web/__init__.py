@@ -1,0 +1,1 @@
+"""The pages that the server has for people, on the port of the WebSockets."""

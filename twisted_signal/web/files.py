@@ -1,0 +1,42 @@
+"""The files that the pages are made of, read once and kept in memory.
+
+No request names a file: it names an entry of a table, so that nothing outside it can be reached.
+"""
+
+from importlib.resources import files
+from pathlib import PurePosixPath
+
+from twisted_signal.web.answers import Answer, kept
+
+PAGES = {"/": "index.html", "/demo/pc": "pc.html", "/demo/phone": "phone.html"}
+"""The pages, by their path."""
+
+ANYWHERE = ("client.js", "client.d.ts")
+"""What pages from elsewhere may use too; it stands at the root."""
+
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".ts": "text/plain; charset=utf-8",
+}
+
+# A module is fetched with CORS by pages of other origins (HTML, section 8.1.4.2).
+_FOR_ALL = (("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin"))
+
+
+def read_files() -> dict[str, Answer]:
+    """Return what the package has, by path."""
+    found = {}
+    by_name = {page: path for path, page in PAGES.items()}
+    for file in files(__package__).joinpath("static").iterdir():
+        content_type = CONTENT_TYPES.get(PurePosixPath(file.name).suffix)
+        if content_type is None:
+            continue  # what an editor leaves behind
+        if file.name in ANYWHERE:
+            found[f"/{file.name}"] = kept(content_type, file.read_bytes(), _FOR_ALL)
+        else:
+            path = by_name.get(file.name, f"/static/{file.name}")
+            found[path] = kept(content_type, file.read_bytes())
+    return found
