@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -116,3 +117,18 @@ def server(*options: str, cwd: Path) -> Iterator[Server]:
         yield started
     finally:
         started.stop()
+
+
+class Restarted:
+    """A server on one port, which is killed and started again."""
+
+    def __init__(self, cwd: Path) -> None:
+        self._cwd = cwd
+        self.server = Server("--port", "0", cwd=cwd)
+        self.url = self.server.url
+
+    def kill(self) -> None:
+        self.server.stop(signal.SIGKILL)
+
+    def start(self) -> None:
+        self.server = Server("--port", str(urlsplit(self.url).port), cwd=self._cwd)

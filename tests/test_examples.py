@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from processes import PATIENCE, ROOT, Server, Watched, running
+from processes import PATIENCE, ROOT, Restarted, Server, Watched, running
 
 av = pytest.importorskip("av", reason="aiortc, and with it PyAV, is not installed")
 pytest.importorskip("aiortc", reason="aiortc is not installed")
@@ -213,21 +213,6 @@ def test_an_interrupt_ends_it_quietly(
         process.wait_for("^Registered as ")
         assert process.stop(signal.SIGINT) == 130
     assert "Traceback" not in process.output
-
-
-class Restarted:
-    """A server on one port, which is killed and started again."""
-
-    def __init__(self, cwd: Path) -> None:
-        self._cwd = cwd
-        self.server = Server("--port", "0", cwd=cwd)
-        self.url = self.server.url
-
-    def kill(self) -> None:
-        self.server.stop(signal.SIGKILL)
-
-    def start(self) -> None:
-        self.server = Server("--port", str(urlsplit(self.url).port), cwd=self._cwd)
 
 
 @pytest.fixture

@@ -267,8 +267,10 @@ class PeerCall:
     def _state_changed(self) -> None:
         state = self.pc.connectionState
         log.info("Call with %s: %s", self.peer_id, state)
-        if state == "connected" and not self._connected.done():
-            self._connected.set_result(None)
+        if state == "connected":
+            self._hands.connected()
+            if not self._connected.done():
+                self._connected.set_result(None)
         elif state == "closed":
             self._end(None)
         elif state == "failed" and not self._hands.is_restarting:
@@ -326,14 +328,8 @@ class PeerCall:
 
     def _handle(self, what: Event | Wish) -> list[CallAction]:
         match what:
-            case Offer(_, sdp):
-                return self._offered(what, RTCSessionDescription(sdp, "offer"))
-            case Answer(_, sdp):
-                description = RTCSessionDescription(sdp, "answer")
-                if is_of_another(self.pc, description):
-                    self._end(None)
-                    return []
-                return self._machine.answer(description)
+            case Offer() | Answer():
+                return self._described(what)
             case IceCandidate(_, init) if belongs_to(self.pc, init):
                 return self._machine.candidate(init)
             case PeerJoined() | Reconnected(resumed=False):
@@ -346,15 +342,18 @@ class PeerCall:
                 return self._need(what)
         return []
 
-    def _offered(self, event: Offer, description: RTCSessionDescription) -> list[CallAction]:
+    def _described(self, event: Offer | Answer) -> list[CallAction]:
         self._peer_is_there = True
+        is_offer = isinstance(event, Offer)
+        description = RTCSessionDescription(event.sdp, "offer" if is_offer else "answer")
         if is_of_another(self.pc, description):
             log.info("%s begins another call", self.peer_id)
-            events = [one for one in self._inputs if not isinstance(one, Wish)]
-            self._end(None, [event, *events])
+            self._end(None, [event, *(one for one in self._inputs if not isinstance(one, Wish))])
             return []
-        restarts = restarts_ice(self.pc, description)
-        return self._machine.offer(description, restarts_ice=restarts)
+        if is_offer:
+            restarts = restarts_ice(self.pc, description)
+            return self._machine.offer(description, restarts_ice=restarts)
+        return self._machine.answer(description)
 
     def _began_anew(self, *, joined: bool) -> list[CallAction]:
         if any(isinstance(one, PeerLeft) for one in self._inputs) or self._is_stale():

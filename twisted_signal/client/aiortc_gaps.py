@@ -1,6 +1,7 @@
 """What aiortc 1.16 lacks: an offer that is taken back, and ICE that is restarted.
 
-Both are done from outside, to a connection of the application's own. Private attributes of aiortc's
+And an answer to an offer that has no place for all that the connection would send. All are done
+from outside, to a connection of the application's own. Private attributes of aiortc's
 and aioice's are touched here and nowhere else; `PRIVATE` names each with its reason, and
 tests/test_aiortc_gaps.py fails when a release changes them.
 
@@ -10,7 +11,8 @@ such connection, and a transport gets another by a restart, while DTLS and what 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from aioice import Connection
@@ -31,7 +33,7 @@ PRIVATE = {
         "_RTCPeerConnection__sctp_mline_index": "was given by the offer",
         "_RTCPeerConnection__setSignalingState": "tells the application too",
         "_RTCPeerConnection__iceTransports": "got the controlling role with the offer",
-        "_RTCPeerConnection__connect": "starts DTLS, where the first ICE had failed",
+        "_RTCPeerConnection__connect": "starts what was left out, see `start_all`",
     },
     "RTCRtpTransceiver": {
         "_set_mid": "takes the mid of the offer away",
@@ -39,6 +41,7 @@ PRIVATE = {
         "_set_mline_index": "the same",
         "_codecs": "all that could be offered, instead of what was agreed",
         "_headerExtensions": "the same",
+        "_offerDirection": "is missing in an answer, where the offer has no place for it",
     },
     "RTCIceTransport": {
         "_connection": "the generation that candidates of the peer's belong to",
@@ -110,6 +113,31 @@ class LocalOffer:
         pc._RTCPeerConnection__seenMids = self._seen_mids
         pc._RTCPeerConnection__pendingLocalDescription = self._pending
         pc._RTCPeerConnection__setSignalingState("stable")
+
+
+@contextmanager
+def left_out(pc: RTCPeerConnection) -> Iterator[None]:
+    """Let an answer be set, though there are transceivers of which the offer knows nothing.
+
+    They wait for an offer of our own (RFC 9429, section 5.3.1).
+    """
+    waiting = [one for one in any_of(pc).getTransceivers() if one._offerDirection is None]
+    for one in waiting:
+        one._offerDirection = "inactive"
+    try:
+        yield
+    finally:
+        for one in waiting:
+            one._offerDirection = None
+
+
+async def start_all(pc: RTCPeerConnection) -> None:
+    """Start what has been negotiated and does not run yet; the connection is up.
+
+    aiortc does so when a description is set. It leaves out DTLS where ICE has failed, and media that
+    are negotiated while DTLS shakes hands.
+    """
+    await any_of(pc)._RTCPeerConnection__connect()
 
 
 class IcePath:
@@ -228,7 +256,7 @@ class IcePath:
             await transport._RTCIceTransport__start.wait()
         if transport.state == "failed":
             transport._RTCIceTransport__setState("completed")
-            await self._pc._RTCPeerConnection__connect()
+            await start_all(self._pc)
 
     # The end
 

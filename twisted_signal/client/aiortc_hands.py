@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from aiortc import RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
-from twisted_signal.client.aiortc_gaps import IcePath, IcePaths, LocalOffer
+from twisted_signal.client.aiortc_gaps import IcePath, IcePaths, LocalOffer, left_out, start_all
 from twisted_signal.client.descriptions import (
     Init,
     Versions,
@@ -81,7 +81,7 @@ class Hands:
         self._undo: LocalOffer | None = None
         self._restart_offered = False
         self._restarting: asyncio.Task[None] | None = None
-        self._adding: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._versions = Versions()
         self._said: tuple[str, str, list[Init]] = ("", "", [])
 
@@ -93,8 +93,17 @@ class Hands:
     def close(self) -> None:
         """Leave the connection as it is."""
         self._ice.take_back()
-        for task in self._adding:
+        for task in self._background:
             task.cancel()
+
+    def connected(self) -> None:
+        """The connection is up."""
+        self._in_background(start_all(self._pc))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def do(self, actions: list[CallAction]) -> bool:
         """Do all of this; return whether the connection turned out to need another offer."""
@@ -111,7 +120,8 @@ class Hands:
             case MakeOffer(restart_ice):
                 await self._make_offer(restart_ice=restart_ice)
             case MakeAnswer():
-                await self._pc.setLocalDescription()
+                with left_out(self._pc):
+                    await self._pc.setLocalDescription()
                 await self._say_anew()
             case Rollback():
                 assert self._undo is not None, "there was an offer"
@@ -165,9 +175,7 @@ class Hands:
 
     def _add_candidate(self, init: Init | None) -> None:
         # In a task, for a name of mDNS takes a while to be resolved.
-        task = asyncio.create_task(self._use_candidate(init))
-        self._adding.add(task)
-        task.add_done_callback(self._adding.discard)
+        self._in_background(self._use_candidate(init))
 
     async def _use_candidate(self, init: Init | None) -> None:
         try:

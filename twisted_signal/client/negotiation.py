@@ -1,7 +1,7 @@
 """Who offers, who gives way, what is ignored: "perfect negotiation" without I/O.
 
 W3C "WebRTC: Real-Time Communication in Browsers" has it as an example (section 10.7). Of two peers
-who offer at once, the polite one takes its offer back and answers, and the other ignores what comes.
+who offer at once, the polite one takes its offer back and answers; the other ignores what comes.
 
 A `Negotiation` is told what happens and returns what to do, in order. All of that must be done
 before it is told the next thing. It knows no SDP: descriptions and candidates go through it as they

@@ -149,44 +149,61 @@ class Peer:
         for action in actions:
             match action:
                 case MakeOffer(restart_ice):
-                    assert self.is_stable
-                    self.is_stable = False
-                    self.offers += 1
-                    self.local_offer = (self.name, self.offers, restart_ice)
-                    self.offered_needs, self.needs = self.needs, 0
-                    self._say("offer", self.local_offer)
+                    self._make_offer(restart_ice)
                 case Rollback():
-                    assert not self.is_stable
-                    self.is_stable = True
-                    self.local_offer = None
-                    self.needs += self.offered_needs
+                    self._take_back()
                 case SetRemote(description):
-                    self.remote = description
-                    if self.local_offer is None:
-                        assert self.is_stable
-                        self.is_stable = False
-                    else:
-                        assert description == self.local_offer, "it answers another offer"
-                        self._agree(description)
+                    self._set_remote(description)
                 case MakeAnswer():
-                    assert not self.is_stable
-                    assert self.local_offer is None
-                    self._agree(self.remote)
-                    self._say("answer", self.remote)
+                    self._make_answer()
                 case AddCandidate(candidate):
                     assert candidate == self.remote
-                case SendOfferAgain():
-                    assert self.local_offer is not None
-                    self._say("offer", self.local_offer)
-                case SendCandidatesAgain():
-                    assert self.is_stable
-                    self.sent.append(("candidate again", self.agreed))
-                case LookForNeeds():
-                    assert self.is_stable
-                    if self.needs:
-                        self.do(self.machine.need())
                 case _:
-                    raise AssertionError(action)
+                    self._look_after(action)
+
+    def _look_after(self, action: Any) -> None:
+        match action:
+            case SendOfferAgain():
+                assert self.local_offer is not None
+                self._say("offer", self.local_offer)
+            case SendCandidatesAgain():
+                assert self.is_stable
+                self.sent.append(("candidate again", self.agreed))
+            case LookForNeeds():
+                assert self.is_stable
+                if self.needs:
+                    self.do(self.machine.need())
+            case _:
+                raise AssertionError(action)
+
+    def _make_offer(self, restart_ice: bool) -> None:
+        assert self.is_stable
+        self.is_stable = False
+        self.offers += 1
+        self.local_offer = (self.name, self.offers, restart_ice)
+        self.offered_needs, self.needs = self.needs, 0
+        self._say("offer", self.local_offer)
+
+    def _take_back(self) -> None:
+        assert not self.is_stable
+        self.is_stable = True
+        self.local_offer = None
+        self.needs += self.offered_needs
+
+    def _set_remote(self, description: Any) -> None:
+        self.remote = description
+        if self.local_offer is None:
+            assert self.is_stable
+            self.is_stable = False
+        else:
+            assert description == self.local_offer, "it answers another offer"
+            self._agree(description)
+
+    def _make_answer(self) -> None:
+        assert not self.is_stable
+        assert self.local_offer is None
+        self._agree(self.remote)
+        self._say("answer", self.remote)
 
     def _agree(self, description: Any) -> None:
         self.is_stable = True
