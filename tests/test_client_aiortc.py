@@ -30,8 +30,7 @@ class Client(Side):
 
     async def call(self, peer: "Client | str | None", **options: object) -> PeerCall:
         peer_id = peer.signal.client_id if isinstance(peer, Client) else peer
-        made = await connect_peer(self.signal, self.pc, peer_id, **options)  # type: ignore[arg-type] # what tests want
-        return made
+        return await connect_peer(self.signal, self.pc, peer_id, **options)  # type: ignore[arg-type] # what tests want
 
     async def wait_for(self, wanted: type[Event] | Event) -> Event:
         async for event in self.signal:

@@ -131,8 +131,7 @@ class TestAnOfferThatIsTakenBack:
             assert states == ["have-local-offer", "stable"]
             assert one.pc.localDescription is None
             assert mids(one.pc) == [None, None]
-            transports = [one.getTransceivers() for one in [one.pc]][0]
-            assert transports[0].receiver.transport.transport.role == "controlled"
+            assert one.pc.getReceivers()[0].transport.transport.role == "controlled"
 
         play(script)
 

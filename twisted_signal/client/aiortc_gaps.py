@@ -134,8 +134,8 @@ def left_out(pc: RTCPeerConnection) -> Iterator[None]:
 async def start_all(pc: RTCPeerConnection) -> None:
     """Start what has been negotiated and does not run yet; the connection is up.
 
-    aiortc does so when a description is set. It leaves out DTLS where ICE has failed, and media that
-    are negotiated while DTLS shakes hands.
+    aiortc does so when a description is set. It leaves out DTLS where ICE has failed, and media
+    that are negotiated while DTLS shakes hands.
     """
     await any_of(pc)._RTCPeerConnection__connect()
 

@@ -18,7 +18,14 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State as WebSocketState
 from websockets.uri import WebSocketURI, parse_uri
 
-from twisted_signal.client.driver import Cancellable, Driver, OpeningFailed, Token
+from twisted_signal.client.driver import (
+    NOBODY_LISTENS,
+    Cancellable,
+    Driver,
+    OpeningFailed,
+    Token,
+    refusal,
+)
 from twisted_signal.client.signal import Signal
 from twisted_signal.client.state import Registration
 from twisted_signal.messages import UNKNOWN_TYPE
@@ -105,11 +112,11 @@ class AsyncioDriver(Driver):
         try:
             await loop.create_connection(lambda: wire, uri.host, uri.port, ssl=context)
         except ConnectionRefusedError:
-            raise OpeningFailed("connection refused. Is the server running there?") from None
+            raise OpeningFailed(NOBODY_LISTENS) from None
         except OSError as error:
             raise OpeningFailed(str(error) or repr(error)) from None
         try:
-            await wire.opened.wait()
+            await wire.decided.wait()
         except asyncio.CancelledError:
             wire.abort()
             raise
@@ -138,13 +145,13 @@ class WebSocket(asyncio.Protocol):
     task and tells of pongs in another, and here their order matters.
 
     Attributes:
-        opened: happens when the opening handshake is over.
+        decided: set when it is open, or will never be.
     """
 
     _transport: asyncio.Transport
 
     def __init__(self, driver: AsyncioDriver, uri: WebSocketURI) -> None:
-        self.opened = asyncio.Event()
+        self.decided = asyncio.Event()
         self._driver = driver
         self._protocol = ClientProtocol(uri, max_size=None)
         self._fragments: list[bytes] = []
@@ -161,7 +168,7 @@ class WebSocket(asyncio.Protocol):
         was_connecting = self._protocol.state is WebSocketState.CONNECTING
         self._protocol.receive_data(data)
         if was_connecting and self._protocol.state is WebSocketState.OPEN:
-            self.opened.set()
+            self.decided.set()
             self._driver.opened(self)
         self._handle_events()
         self._write()
@@ -175,7 +182,7 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._protocol.receive_eof()
-        self.opened.set()
+        self.decided.set()
         error = self._protocol.handshake_exc
         if error is not None or self._protocol.state is WebSocketState.CONNECTING:
             self._driver.failed(_failure(error))
@@ -188,26 +195,26 @@ class WebSocket(asyncio.Protocol):
             self._driver.lost(self, None, reason)
 
     def send_text(self, text: str) -> None:
-        """See `core.Wire`."""
+        """See `state.Wire`."""
         if self._protocol.state is WebSocketState.OPEN:
             self._protocol.send_text(text.encode())
             self._write()
 
     def send_ping(self, payload: bytes) -> None:
-        """See `core.Wire`."""
+        """See `state.Wire`."""
         if self._protocol.state is WebSocketState.OPEN:
             self._protocol.send_ping(payload)
             self._write()
 
     def close(self, code: int) -> None:
-        """See `core.Wire`."""
+        """See `state.Wire`."""
         if self._protocol.state is WebSocketState.OPEN:
             self._protocol.send_close(code)
             self._write()
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._transport.abort)
 
     def abort(self) -> None:
-        """See `core.Wire`."""
+        """See `state.Wire`."""
         self._transport.abort()
 
     def pause_reading(self, *, pause: bool) -> None:
@@ -248,9 +255,5 @@ def _failure(error: Exception | None) -> OpeningFailed:
         response = error.response
         said = bytes(response.body or b"").decode(errors="replace").strip()
         after = response.headers.get("Retry-After", "")
-        return OpeningFailed(
-            f"HTTP {response.status_code} {response.reason_phrase}. {said}".rstrip(),
-            response.status_code,
-            float(after) if after.isdecimal() else None,
-        )
+        return refusal(response.status_code, said or response.reason_phrase, after)
     return OpeningFailed(str(error) if error else "the connection ended in the opening handshake")

@@ -41,7 +41,7 @@ class Patience:
         self.next_try_at = 0.0
         self._random = random
         self._tries = 0
-        self._entered_at = 0.0
+        self._entered_at: float | None = None
         self._broke_at = 0.0
 
     def connecting(self) -> None:
@@ -50,12 +50,14 @@ class Patience:
 
     def entered(self, now: float) -> None:
         """The client is in the room."""
+        if self._entered_at is None:
+            self._tries = 0
         self._entered_at = now
 
     def broke(self, now: float) -> None:
         """The client was in the room, and its connection broke."""
         self._broke_at = now
-        if now - self._entered_at >= STAY:
+        if self._entered_at is not None and now - self._entered_at >= STAY:
             self._tries = 0
 
     def try_later(self, now: float) -> None:

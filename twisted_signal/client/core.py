@@ -11,11 +11,12 @@ from typing import Any
 from twisted_signal import messages
 from twisted_signal.client.backoff import Patience
 from twisted_signal.client.errors import (
-    COMING_BACK_HELPS,
+    UNAUTHORIZED,
     CannotConnect,
-    Closed,
     Refused,
     SignalingError,
+    end_after,
+    said,
 )
 from twisted_signal.client.events import Disconnected, Event, Reconnected
 from twisted_signal.client.incoming import read
@@ -27,7 +28,7 @@ from twisted_signal.client.state import Registration, State, Wire
 
 log = logging.getLogger(__name__)
 
-NORMAL, UNAUTHORIZED, FORBIDDEN, TOO_MANY = 1000, 4401, 4403, 4429
+NORMAL, TOO_MANY = 1000, 4429
 PASSES = frozenset(("id_taken", "room_full"))
 """Errors of a client that has lost its place, for as long as the server still holds it."""
 
@@ -35,8 +36,9 @@ OPEN_TIMEOUT = 5
 """Seconds for a connection to open."""
 ENTER_TIMEOUT = 20
 """Seconds for the server to let the client in."""
-MARK_PAUSE = 0.05
-"""Seconds from one ping that asks what has arrived to the next: the server counts them."""
+
+
+_WHO_IS_THERE = '{"type":"peers"}'
 
 
 class Core:
@@ -83,9 +85,8 @@ class Core:
         self._patience = Patience(random)
         self._pulse = Pulse()
         self._due_at = 0.0  # by then the connection is open, or the client in the room
-        self._marked_at = 0.0
         self._enters_later = False  # for it was refused until then
-        self._last_word: messages.Error | None = None  # after which the server closes
+        self._last_word: tuple[str, str] | None = None  # of an error after which the server closes
         self._question: Entry | None = None  # who is there
 
     @property
@@ -110,9 +111,7 @@ class Core:
         if self._enters_later or (self.state.is_inside and self.outgoing.may_send):
             times.append(self._patience.not_before)
         if self.state.is_inside:
-            times += [self.place.ice_renewal.at, self.place.token_renewal.at]
-            if self.outgoing.needs_mark:
-                times.append(self._marked_at + MARK_PAUSE)
+            times += [self.place.ice_renewal.at, self.place.token_renewal.at, self.outgoing.mark_at]
         return min((at for at in times if at is not None), default=None)
 
     def wants_connection(self, now: float) -> bool:
@@ -161,18 +160,12 @@ class Core:
         self.wire = wire
         self.place.take_token(token, life, now)
         self._pulse.begin(now)
-        self._marked_at = now - MARK_PAUSE
         self._last_word = None
         self.state = State.REGISTERING if self.place.resume_token is None else State.RESUMING
         self._enter(now)
 
     def failed(
-        self,
-        reason: str,
-        now: float,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
+        self, reason: str, now: float, status: int | None = None, retry_after: float | None = None
     ) -> None:
         """A try to open the WebSocket came to nothing.
 
@@ -203,32 +196,21 @@ class Core:
             self._end(self.failure)
             return
         self._enters_later = False
-        self.outgoing.broken()
-        if code == TOO_MANY:
-            self.outgoing.refused()
-        failure = self._end_of(state, code, reason)
+        self.outgoing.broken(too_many=code == TOO_MANY)
+        failure: SignalingError | None = None
+        if code == UNAUTHORIZED and self._has_fresh_tokens and state is not State.REGISTERING:
+            self.place.resume_token = None  # the place is given up
+        else:
+            failure = end_after(self._url, code, reason, self._last_word)
+        if failure is None and not self.has_entered:
+            failure = CannotConnect(self._url, f"the connection broke: {said(code, reason)}")
         if failure is not None:
             self._end(failure)
             return
-        if code == UNAUTHORIZED:
-            self.place.resume_token = None  # the place is given up
         if state is State.IN_ROOM:
             self._patience.broke(now)
-            self._emit(Disconnected(f"The connection to {self._url} broke: {_said(code, reason)}"))
+            self._emit(Disconnected(f"The connection to {self._url} broke: {said(code, reason)}"))
         self._try_later(now)
-
-    def _end_of(self, state: State, code: int | None, reason: str) -> SignalingError | None:
-        """Return why to come back is of no use, if so."""
-        if code == UNAUTHORIZED and self._has_fresh_tokens and state is not State.REGISTERING:
-            return None
-        if code in (UNAUTHORIZED, FORBIDDEN) and self._last_word is not None:
-            word = self._last_word
-            return Refused(word.code, f"The server says: {word.message}", code)
-        if code is not None and code not in COMING_BACK_HELPS:
-            return Closed(self._url, code, reason)
-        if not self.has_entered:
-            return CannotConnect(self._url, f"the connection broke: {_said(code, reason)}")
-        return None
 
     def _give_up(self, reason: str, now: float) -> None:
         wire = self.wire
@@ -241,9 +223,12 @@ class Core:
         self._patience.try_later(now)
 
     def _end(self, failure: SignalingError | None) -> None:
-        wire, self.wire = self.wire, None
         self.state = State.ENDED
         self.failure = failure
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        wire, self.wire = self.wire, None
         if wire is not None:
             wire.close(NORMAL)
 
@@ -253,8 +238,8 @@ class Core:
         assert self.wire is not None, "the connection is open"
         self._enters_later = False
         self._due_at = now + ENTER_TIMEOUT
-        is_back = self.state is State.RESUMING
-        self.wire.send_text(self.place.resume() if is_back else self.place.register())
+        place, is_back = self.place, self.state is State.RESUMING
+        self.wire.send_text(place.resume() if is_back else place.register())
 
     def _answered(self, message: messages.ServerMessage, now: float) -> None:
         """What came is the answer to `register` or `resume`."""
@@ -272,7 +257,7 @@ class Core:
                 self._emit(Reconnected(resumed=True))
                 if self.place.token is not None:
                     self.outgoing.put_first(self.place.show_token())
-                # What was missed tells who came and went, as far as it was kept.
+                # What was missed tells who came and went, so far as it was kept.
                 self._question = self.outgoing.put_first(_WHO_IS_THERE)
             case messages.Error(retry_after_ms=int(wait)):
                 self._enters_later = True
@@ -285,15 +270,13 @@ class Core:
 
     def _refused(self, error: messages.Error, now: float) -> None:
         if error.code in ("unauthorized", "forbidden"):
-            self._last_word = error
+            self._last_word = (error.code, error.message)
         elif self.state is State.RESUMING:
             self.place.resume_token = None
             self.state = State.REGISTERING
             self._enter(now)
         elif self.has_entered and error.code in PASSES and self._patience.is_held(now):
-            wire, self.wire = self.wire, None
-            assert wire is not None, "the connection is open"
-            wire.close(NORMAL)
+            self._hang_up()
             self._try_later(now)
         else:
             self._end(Refused(error.code, f"The server says: {error.message}"))
@@ -305,10 +288,9 @@ class Core:
 
     def _settle(self, types: Mapping[str, str], now: float) -> None:
         """It is known who is there, or will not be known: tell what was held back for that."""
-        is_back = self.has_entered
-        self._arrive(now)
-        if is_back:
+        if self.has_entered:
             self._emit(Reconnected(resumed=False))
+        self._arrive(now)
         self._emit_all(self.room.settle(types))
 
     # What comes
@@ -318,7 +300,7 @@ class Core:
         if not self.state.is_open:
             return
         self._pulse.heard(now)
-        self.place.received += 1
+        self.place.received += self.state.is_inside  # before, the place's own do not come
         message = read(data)
         if isinstance(message, messages.ServerShutdown):
             self._patience.wait(message.reconnect_in_ms, now)
@@ -343,8 +325,8 @@ class Core:
             case messages.Resumed() | messages.Pong() | messages.ServerShutdown():
                 log.debug("Ignored, for it answers nothing: %r", message)
             case _:
-                if isinstance(message, messages.Error) and message.code == "unauthorized":
-                    self._last_word = message
+                if isinstance(message, messages.Error):
+                    self._last_word = (message.code, message.message)
                 self._emit_all(self.room.events(message))
 
     def ponged(self, payload: bytes, now: float) -> None:
@@ -409,17 +391,9 @@ class Core:
             return
         while self.outgoing.may_send and now >= self._patience.not_before:
             self.wire.send_text(self.outgoing.next())
-        if self.outgoing.needs_mark and now >= self._marked_at + MARK_PAUSE:
+        if (mark_at := self.outgoing.mark_at) is not None and now >= mark_at:
             self._mark(now)
 
     def _mark(self, now: float) -> None:
         assert self.wire is not None, "the connection is open"
-        self._marked_at = now
-        self.wire.send_ping(self.outgoing.mark())
-
-
-_WHO_IS_THERE = '{"type":"peers"}'
-
-
-def _said(code: int | None, reason: str) -> str:
-    return reason if code is None else f"{code} {reason}".rstrip()
+        self.wire.send_ping(self.outgoing.mark(now))

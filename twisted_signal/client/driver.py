@@ -59,6 +59,21 @@ class OpeningFailed(Exception):
         self.retry_after = retry_after
 
 
+NOBODY_LISTENS = "connection refused. Is the server running there?"
+
+
+def refusal(status: int, reason: str, retry_after: str) -> OpeningFailed:
+    """Return what it means that an HTTP server opens no WebSocket.
+
+    Args:
+        status: of its answer.
+        reason: what it says.
+        retry_after: its header of that name, or nothing.
+    """
+    seconds = float(retry_after) if retry_after.isdecimal() else None
+    return OpeningFailed(f"HTTP {status} {reason}".rstrip(), status, seconds)
+
+
 class Driver(ABC):
     """Lets the core meet the network.
 
@@ -125,9 +140,7 @@ class Driver(ABC):
         """The WebSocket does not open."""
         if self.core.state is State.CONNECTING:
             self._opening = None
-            self.core.failed(
-                error.reason, self.now(), status=error.status, retry_after=error.retry_after
-            )
+            self.core.failed(error.reason, self.now(), error.status, error.retry_after)
             self.step()
 
     def received(self, wire: Pausable, text: str | bytes) -> None:

@@ -53,9 +53,9 @@ class Closed(SignalingError):
     """
 
     def __init__(self, url: str, close_code: int, reason: str) -> None:
-        said = f"{close_code} {reason}".rstrip()
         name = CLOSE_NAMES.get(close_code, "closed")
-        super().__init__(name, f"The server closed the connection to {url}: {said}")
+        words = said(close_code, reason)
+        super().__init__(name, f"The server closed the connection to {url}: {words}")
         self.close_code = close_code
 
 
@@ -75,3 +75,28 @@ CLOSE_NAMES = {
 
 COMING_BACK_HELPS = frozenset((1001, 1006, 1011, 1012, 1013, 1014, 4429))
 """Close codes (RFC 6455, section 7.4.1) of what passes. 1006: there was no Close frame."""
+UNAUTHORIZED, FORBIDDEN = 4401, 4403
+
+
+def said(code: int | None, reason: str) -> str:
+    """Return with which words a connection ended. `code`: of the Close frame, if there was one."""
+    return reason if code is None else f"{code} {reason}".rstrip()
+
+
+def end_after(
+    url: str, close_code: int | None, reason: str, word: tuple[str, str] | None
+) -> SignalingError | None:
+    """Return why to come back is of no use after a connection ended so; None: it helps.
+
+    Args:
+        url: the server.
+        close_code: of the Close frame; None: there was none.
+        reason: what it said.
+        word: code and sentence of the last error that the server told, if there was one.
+    """
+    if close_code is None or close_code in COMING_BACK_HELPS:
+        return None
+    code, sentence = word or ("", "")
+    if close_code in (UNAUTHORIZED, FORBIDDEN) and code == CLOSE_NAMES[close_code]:
+        return Refused(code, f"The server says: {sentence}", close_code)
+    return Closed(url, close_code, reason)

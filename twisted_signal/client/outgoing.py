@@ -12,8 +12,11 @@ from msgspec import Struct
 
 MOST_WAITING = 256
 """How many messages wait before who sends more has to wait."""
-WINDOW = 32
-"""How many messages may be on their way to the server."""
+WINDOW = 8
+"""How many messages may be on their way to the server. It closes the connection of who goes on for
+longer than half of its `--message-burst` after it has said that it is too much."""
+MARK_PAUSE = 0.05
+"""Seconds from one ping to the next, where nothing waits for that: the server counts them."""
 
 
 class Kind(Enum):
@@ -48,6 +51,7 @@ class Outgoing:
         self._sent: deque[Entry] = deque()
         self._window = WINDOW
         self._marked = 0
+        self._marked_at = 0.0
 
     @property
     def is_full(self) -> bool:
@@ -55,9 +59,12 @@ class Outgoing:
         return len(self._waiting) >= MOST_WAITING
 
     @property
-    def needs_mark(self) -> bool:
-        """Whether a ping should follow: something is on its way after the last one, if any is."""
-        return self._marked == 0 and bool(self._sent)
+    def mark_at(self) -> float | None:
+        """When a ping should follow; None: nothing is on its way, or a ping is."""
+        if not self._sent or self._marked:
+            return None
+        is_full = len(self._sent) >= self._window  # and more can go only when it is answered
+        return self._marked_at + (0 if is_full else MARK_PAUSE)
 
     def put(self, text: str, kind: Kind) -> None:
         """Let a message wait for its turn."""
@@ -82,9 +89,9 @@ class Outgoing:
         self._sent.append(entry)
         return entry.text
 
-    def mark(self) -> bytes:
+    def mark(self, now: float) -> bytes:
         """Return what a ping is to carry that goes out now."""
-        self._marked = self.number
+        self._marked, self._marked_at = self.number, now
         return b"%d" % self.number
 
     def confirm(self, mark: bytes) -> int:
@@ -106,8 +113,14 @@ class Outgoing:
         self._window = 1
         self._put_back()
 
-    def broken(self) -> None:
-        """The connection is gone, and nobody knows how much the server got of the last."""
+    def broken(self, *, too_many: bool = False) -> None:
+        """The connection is gone, and nobody knows how much the server got of the last.
+
+        Args:
+            too_many: it was too much for the server.
+        """
+        if too_many:
+            self._window = 1
         self._put_back()
         self.number = 0
         self._forget(Kind.QUESTION)
