@@ -18,7 +18,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from twisted_signal.client.aiortc_hands import CallAction, Hands, ice_servers
+from twisted_signal.client.aiortc_hands import CallAction, Hands, Signaling, ice_servers
 from twisted_signal.client.descriptions import (
     Init,
     belongs_to,
@@ -38,7 +38,6 @@ from twisted_signal.client.events import (
     Reconnected,
 )
 from twisted_signal.client.negotiation import Negotiation, State, is_polite
-from twisted_signal.client.signal import Signal
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ COMES_BACK = frozenset(("peer_not_found", "peer_unreachable"))
 """Errors about a peer that is away: what it should have got is sent again when it is back."""
 
 
-def rtc_configuration(signal: Signal) -> RTCConfiguration:
+def rtc_configuration(signal: Signaling) -> RTCConfiguration:
     """Return a configuration with the STUN and TURN servers that the signaling server told.
 
     Without any, as on a network of one's own, there are none: aiortc's default asks a STUN server
@@ -58,7 +57,7 @@ def rtc_configuration(signal: Signal) -> RTCConfiguration:
     return RTCConfiguration(iceServers=ice_servers(signal))
 
 
-async def first_peer(signal: Signal, client_type: str | None = None) -> tuple[str, list[Event]]:
+async def first_peer(signal: Signaling, client_type: str | None = None) -> tuple[str, list[Event]]:
     """Wait for the first peer that is in the room, comes, or offers.
 
     It takes the events of `signal` until then.
@@ -86,7 +85,7 @@ async def first_peer(signal: Signal, client_type: str | None = None) -> tuple[st
 
 
 async def connect_peer(
-    signal: Signal,
+    signal: Signaling,
     pc: RTCPeerConnection,
     peer_id: str | None = None,
     *,
@@ -146,6 +145,9 @@ class Wish:
 class PeerCall:
     """A call with one peer: what `connect_peer` returns.
 
+    A program that takes calls while it iterates over `signal` makes this itself, when it is told of
+    an `Offer`, and waits for `connected` in a task, so that it loses no candidate.
+
     Attributes:
         pc: the connection.
         peer_id: the peer.
@@ -153,15 +155,15 @@ class PeerCall:
 
     def __init__(
         self,
-        signal: Signal,
+        signal: Signaling,
         pc: RTCPeerConnection,
         peer_id: str,
         *,
-        offer: bool | None,
-        trickle: bool,
-        first: Iterable[Event],
+        offer: bool | None = None,
+        trickle: bool = False,
+        first: Iterable[Event] = (),
     ) -> None:
-        """See `connect_peer`."""
+        """Begin it; see `connect_peer`."""
         self.pc = pc
         self.peer_id = peer_id
         self._machine: Negotiation[RTCSessionDescription, Init | None] = Negotiation(
@@ -337,7 +339,7 @@ class PeerCall:
             case PeerLeft():
                 self._left()
             case Error(code, sentence) if code not in COMES_BACK:
-                self._end(ConnectionError(f"The server says: {sentence} ({code})"))
+                self._end(ConnectionError(f"The server says: {sentence}"))
             case Wish():
                 return self._need(what)
         return []

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, Protocol, TypeAlias
 
 from aiortc import RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
@@ -17,6 +17,7 @@ from twisted_signal.client.descriptions import (
     restarts_ice,
     split_candidates,
 )
+from twisted_signal.client.events import Event
 from twisted_signal.client.negotiation import (
     Action,
     AddCandidate,
@@ -28,14 +29,56 @@ from twisted_signal.client.negotiation import (
     SendOfferAgain,
     SetRemote,
 )
-from twisted_signal.client.signal import Signal
+from twisted_signal.messages import IceServer
 
 log = logging.getLogger(__name__)
+
+
+class Calls(Protocol):
+    """What a peer says in its calls; a `signal.Subscription` is that."""
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Iterate over what the peer says."""
+
+    def close(self, untaken: Iterable[Event] = ()) -> None:
+        """See `signal.Subscription.close`."""
+
+
+class Signaling(Protocol):
+    """What calls need of a `signal.Signal`. The methods are described there."""
+
+    @property
+    def client_id(self) -> str:
+        """The own id."""
+
+    @property
+    def peers(self) -> dict[str, str]:
+        """The `client_type` of each peer."""
+
+    @property
+    def ice_servers(self) -> list[IceServer]:
+        """STUN and TURN servers."""
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        """Iterate over what happens."""
+
+    def subscribe(self, peer_id: str, first: Iterable[Event] = ()) -> Calls:
+        """Take over the calls with a peer."""
+
+    async def send_offer(self, peer_id: str, sdp: str) -> None:
+        """Send an offer."""
+
+    async def send_answer(self, peer_id: str, sdp: str) -> None:
+        """Send an answer."""
+
+    async def send_ice_candidate(self, peer_id: str, candidate: Init | None) -> None:
+        """Send a candidate."""
+
 
 CallAction: TypeAlias = Action[RTCSessionDescription, Init | None]
 
 
-def ice_servers(signal: Signal) -> list[RTCIceServer]:
+def ice_servers(signal: Signaling) -> list[RTCIceServer]:
     """Return the STUN and TURN servers that the signaling server told, as aiortc has them."""
     return [
         RTCIceServer(urls=one.urls, username=one.username, credential=one.credential)
@@ -56,7 +99,7 @@ class Hands:
 
     def __init__(
         self,
-        signal: Signal,
+        signal: Signaling,
         pc: RTCPeerConnection,
         peer_id: str,
         *,
