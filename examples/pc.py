@@ -57,7 +57,10 @@ class Receiver:
         self.offers += 1
         euroc = None
         if self._euroc is not None:
-            euroc = Euroc(self._writer, free_folder(self._euroc))
+            try:
+                euroc = Euroc(self._writer, free_folder(self._euroc))
+            except OSError as error:
+                self.fail(error)
         return Stream(self, pc, euroc)
 
     async def frame_came(self, frame: VideoFrame) -> None:
@@ -167,7 +170,7 @@ class Stream:
         """Nothing more comes."""
         if self._euroc is not None:
             try:
-                await asyncio.to_thread(self._euroc.close)
+                await asyncio.to_thread(self._euroc.close)  # which waits for the disk
                 print(f"Recorded {self._euroc.summary()}", flush=True)
             except OSError as error:
                 self._receiver.fail(error)
@@ -175,20 +178,22 @@ class Stream:
 
 async def answer(signal: Signal, receiver: Receiver, options: Namespace) -> None:
     """Answer the offers of all phones, for as long as the server is there."""
-    async with asyncio.TaskGroup() as calls:
+    calls: set[asyncio.Task[None]] = set()
+    try:
         async for event in told(signal, where(options)):
             if isinstance(event, Offer):
                 pc = RTCPeerConnection(rtc_configuration(signal))
                 tell_states(pc, event.peer_id)
                 call = PeerCall(
-                    signal,
-                    pc,
-                    event.peer_id,
-                    offer=False,
-                    trickle=options.trickle,
-                    first=[event],
+                    signal, pc, event.peer_id, offer=False, trickle=options.trickle, first=[event]
                 )
-                calls.create_task(receive(call, receiver.receive_from(pc)))
+                task = asyncio.create_task(receive(call, receiver.receive_from(pc)))
+                calls.add(task)
+                task.add_done_callback(calls.discard)
+    finally:
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def receive(call: PeerCall, stream: Stream) -> None:

@@ -23,6 +23,7 @@ from twisted_signal.client.descriptions import (
     Init,
     belongs_to,
     is_of_another,
+    media_of,
     needs_negotiation,
     restarts_ice,
 )
@@ -348,6 +349,8 @@ class PeerCall:
         self._peer_is_there = True
         is_offer = isinstance(event, Offer)
         description = RTCSessionDescription(event.sdp, "offer" if is_offer else "answer")
+        if not media_of(description):
+            raise ValueError("it has no media section")
         if is_of_another(self.pc, description):
             log.info("%s begins another call", self.peer_id)
             self._end(None, [event, *(one for one in self._inputs if not isinstance(one, Wish))])
