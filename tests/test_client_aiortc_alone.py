@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("aiortc", reason="aiortc is not installed")
 
 from aiortc import RTCSessionDescription
-from pairs import Side, say, until_connected
+from pairs import Side, say
 
 from twisted_signal.client import aiortc as calls
 from twisted_signal.client.aiortc import PeerCall, first_peer, rtc_configuration
@@ -120,7 +120,7 @@ def test_what_a_server_refuses_ends_it() -> None:
         ours.add_channel()
         call = PeerCall(signal, ours.pc, "phone")
         signal.tell(Error("invalid_message", "No such thing.", "phone"))
-        with pytest.raises(ConnectionError, match="^The server says: No such thing"):
+        with pytest.raises(ConnectionError, match=r"^The server says: No such thing"):
             await call.connected()
         assert signal.untaken == []
 
@@ -205,7 +205,7 @@ def test_a_description_that_makes_no_sense_ends_it_with_one_sentence(
         if kind is Answer:
             await signal.hear("offer")
         signal.tell(kind("phone", sdp))
-        with pytest.raises(ConnectionError, match="^The negotiation with phone failed: "):
+        with pytest.raises(ConnectionError, match=r"^The negotiation with phone failed: "):
             await call.connected()
 
     play(script)
@@ -247,7 +247,7 @@ def test_what_the_peer_says_anew_is_given_back_with_all_that_follows() -> None:
         another = Side()
         another.add_channel()
         await another.pc.setLocalDescription()
-        anew = [
+        anew: list[Event] = [
             Offer("phone", another.pc.localDescription.sdp),
             IceCandidate("phone", None),
         ]
@@ -343,7 +343,7 @@ def test_a_restart_heals_a_call_before_it_is_connected(monkeypatch: pytest.Monke
     async def script(signal: FakeSignal, ours: Side, theirs: Side) -> None:
         ours.add_channel()
         call = PeerCall(signal, ours.pc, "phone")
-        other, there = FakeSignal(), asyncio.Queue[None]()
+        other = FakeSignal()
         other.client_id, other.peers = "phone", {"pc": "test"}
         offer = await signal.hear("offer")
         for protocol in ours.ice._connection._protocols:
@@ -356,11 +356,9 @@ def test_a_restart_heals_a_call_before_it_is_connected(monkeypatch: pytest.Monke
         signal.tell(Answer("phone", await other.hear("answer")))
         await restarting
 
-        await until_connected(ours.pc, theirs.pc)
         await call.connected()
         await answering.connected()
         await say(ours, theirs, "there")
-        assert there.empty()
 
     play(script)
 

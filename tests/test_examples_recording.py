@@ -5,6 +5,7 @@ import struct
 import sys
 import threading
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -172,14 +173,15 @@ class TestAFolder:
 
 class TestTheWriter:
     def test_drops_frames_while_the_disk_is_slow_and_counts_them(self) -> None:
-        writer, is_slow, written = Writer(), threading.Event(), []
+        writer, is_slow = Writer(), threading.Event()
+        written: list[int] = []
 
         def be_slow() -> None:
             is_slow.wait(PATIENCE)
 
         writer.put(be_slow)
         for number in range(MOST_WAITING + 3):
-            writer.put_frame(lambda number=number: written.append(number))
+            writer.put_frame(partial(written.append, number))
 
         is_slow.set()
         writer.close()
