@@ -7,7 +7,7 @@ import asyncio
 import json
 import ssl
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -29,7 +29,7 @@ PAUSE = 0.5
 
 
 class App:
-    """What calls need of a client (`client.aiortc_hands.Signaling`), with one peer without a name.
+    """What calls need of a client (`client.signaling.Signaling`), with one peer without a name.
 
     Attributes:
         client_id, peers, ice_servers: see there.
@@ -95,7 +95,7 @@ class App:
         """See `signal.Signal`."""
         await self._send({"type": "answer", "sdp": sdp})
 
-    async def send_ice_candidate(self, peer_id: str, candidate: dict[str, Any] | None) -> None:
+    async def send_ice_candidate(self, peer_id: str, candidate: Mapping[str, Any] | None) -> None:
         """See `signal.Signal`. The app has no word for the end of candidates."""
         if candidate is not None:
             await self._send({**candidate, "type": "ice_candidate"})

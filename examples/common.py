@@ -10,10 +10,10 @@ from typing import Any
 
 from aiortc import RTCPeerConnection
 
-from twisted_signal.client.aiortc_hands import Signaling
 from twisted_signal.client.asyncio import connect
 from twisted_signal.client.events import Disconnected, Event, Reconnected
 from twisted_signal.client.signal import Signal
+from twisted_signal.client.signaling import Signaling
 from twisted_signal.client.trust import pinned, unchecked
 
 

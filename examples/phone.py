@@ -20,9 +20,9 @@ from av import VideoFrame
 from common import argument_parser, client, run, tell_states, told, trusted, until_first
 
 from twisted_signal.client.aiortc import connect_peer, rtc_configuration
-from twisted_signal.client.aiortc_hands import Signaling
 from twisted_signal.client.events import PeerJoined
 from twisted_signal.client.signal import Signal
+from twisted_signal.client.signaling import Signaling
 
 PHONES = ("android", "phone")
 """Client types of those that stream, as this one does."""

@@ -1,7 +1,7 @@
 """A call of aiortc's with a peer that is played by the test: what is wrong, late or strange."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("aiortc", reason="aiortc is not installed")
 
 from aiortc import RTCSessionDescription
+from fake_signal import FAILURE, FakeSignal
 from pairs import Side, say
 
 from twisted_signal.client import aiortc as calls
-from twisted_signal.client.aiortc import PeerCall, first_peer, rtc_configuration
+from twisted_signal.client.aiortc import PeerCall, rtc_configuration
 from twisted_signal.client.descriptions import split_candidates
-from twisted_signal.client.errors import SignalingError
 from twisted_signal.client.events import (
     Answer,
     Disconnected,
@@ -28,59 +28,6 @@ from twisted_signal.client.events import (
     Reconnected,
 )
 from twisted_signal.messages import IceServer
-
-FAILURE = SignalingError("closed", "the server does not want it any more")
-
-
-class FakeSignal:
-    """A signaling client whose events the test makes, and whose words it hears.
-
-    Attributes:
-        said: what the call sent, each with its kind.
-        untaken: what the call gave back in the end.
-    """
-
-    def __init__(self) -> None:
-        self.client_id = "pc"
-        self.peers = {"phone": "test"}
-        self.ice_servers: list[IceServer] = []
-        self.said: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        self.untaken: list[Event] | None = None
-        self._events: asyncio.Queue[Event | SignalingError | None] = asyncio.Queue()
-
-    def tell(self, *events: Event | SignalingError | None) -> None:
-        """Let this happen; None: the client has left."""
-        for event in events:
-            self._events.put_nowait(event)
-
-    def subscribe(self, peer_id: str, first: Iterable[Event] = ()) -> "FakeSignal":
-        self.tell(*first)
-        return self
-
-    def close(self, untaken: Iterable[Event] = ()) -> None:
-        self.untaken = list(untaken)
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        while (event := await self._events.get()) is not None:
-            if isinstance(event, SignalingError):
-                raise event
-            yield event
-
-    async def send_offer(self, peer_id: str, sdp: str) -> None:
-        self.said.put_nowait(("offer", sdp))
-
-    async def send_answer(self, peer_id: str, sdp: str) -> None:
-        self.said.put_nowait(("answer", sdp))
-
-    async def send_ice_candidate(self, peer_id: str, candidate: dict[str, Any] | None) -> None:
-        self.said.put_nowait(("candidate", candidate))
-
-    async def hear(self, kind: str) -> Any:
-        """Return what is said next, which is of that kind."""
-        said, what = await self.said.get()
-        assert said == kind
-        return what
-
 
 Script = Callable[[FakeSignal, Side, Side], Awaitable[None]]
 
@@ -379,25 +326,6 @@ def test_the_grace_of_a_peer_ends_when_it_is_back(monkeypatch: pytest.MonkeyPatc
         await call.connected()
 
     play(script)
-
-
-def test_the_first_peer_is_the_one_of_the_type_that_is_wanted() -> None:
-    async def main() -> None:
-        signal = FakeSignal()
-        assert await first_peer(signal) == ("phone", [])
-        offer = Offer("second", "v=0")
-        signal.tell(PeerJoined("first", "other"), Message("phone", "hello"), offer)
-        signal.peers["second"] = "wanted"
-        del signal.peers["phone"]
-        assert await first_peer(signal, "wanted") == ("second", [])
-        del signal.peers["second"]
-        signal.tell(PeerJoined("third", "wanted"))
-        assert await first_peer(signal, "wanted") == ("third", [])
-        signal.tell(None)
-        with pytest.raises(SignalingError):
-            await first_peer(signal, "none")
-
-    asyncio.run(main())
 
 
 def test_the_servers_of_a_configuration_are_those_that_were_told() -> None:

@@ -18,7 +18,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from twisted_signal.client.aiortc_hands import CallAction, Hands, Signaling, ice_servers
+from twisted_signal.client.aiortc_hands import CallAction, Hands, ice_servers
 from twisted_signal.client.descriptions import (
     Init,
     belongs_to,
@@ -39,6 +39,7 @@ from twisted_signal.client.events import (
     Reconnected,
 )
 from twisted_signal.client.negotiation import Negotiation, State, is_polite
+from twisted_signal.client.signaling import Signaling, first_peer
 
 log = logging.getLogger(__name__)
 
@@ -56,33 +57,6 @@ def rtc_configuration(signal: Signaling) -> RTCConfiguration:
     on the Internet. The client must have connected with `ice_servers=True`.
     """
     return RTCConfiguration(iceServers=ice_servers(signal))
-
-
-async def first_peer(signal: Signaling, client_type: str | None = None) -> tuple[str, list[Event]]:
-    """Wait for the first peer that is in the room, comes, or offers.
-
-    It takes the events of `signal` until then.
-
-    Args:
-        signal: the client.
-        client_type: the type that it must have; None: any.
-
-    Returns:
-        Its id, and what it has said already: the `first` of `connect_peer`.
-
-    Raises:
-        SignalingError: the client has ended.
-    """
-    for peer_id, type_ in signal.peers.items():
-        if client_type in (None, type_):
-            return peer_id, []
-    async for event in signal:
-        match event:
-            case Offer(peer_id) if client_type in (None, signal.peers.get(peer_id)):
-                return peer_id, [event]
-            case PeerJoined(peer_id, type_) if client_type in (None, type_):
-                return peer_id, []
-    raise SignalingError("left", "The client has left the room")
 
 
 async def connect_peer(

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from aiortc import RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
@@ -17,7 +17,6 @@ from twisted_signal.client.descriptions import (
     restarts_ice,
     split_candidates,
 )
-from twisted_signal.client.events import Event
 from twisted_signal.client.negotiation import (
     Action,
     AddCandidate,
@@ -29,50 +28,9 @@ from twisted_signal.client.negotiation import (
     SendOfferAgain,
     SetRemote,
 )
-from twisted_signal.messages import IceServer
+from twisted_signal.client.signaling import Signaling
 
 log = logging.getLogger(__name__)
-
-
-class Calls(Protocol):
-    """What a peer says in its calls; a `signal.Subscription` is that."""
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        """Iterate over what the peer says."""
-
-    def close(self, untaken: Iterable[Event] = ()) -> None:
-        """See `signal.Subscription.close`."""
-
-
-class Signaling(Protocol):
-    """What calls need of a `signal.Signal`. The methods are described there."""
-
-    @property
-    def client_id(self) -> str:
-        """The own id."""
-
-    @property
-    def peers(self) -> dict[str, str]:
-        """The `client_type` of each peer."""
-
-    @property
-    def ice_servers(self) -> list[IceServer]:
-        """STUN and TURN servers."""
-
-    def __aiter__(self) -> AsyncIterator[Event]:
-        """Iterate over what happens."""
-
-    def subscribe(self, peer_id: str, first: Iterable[Event] = ()) -> Calls:
-        """Take over the calls with a peer."""
-
-    async def send_offer(self, peer_id: str, sdp: str) -> None:
-        """Send an offer."""
-
-    async def send_answer(self, peer_id: str, sdp: str) -> None:
-        """Send an answer."""
-
-    async def send_ice_candidate(self, peer_id: str, candidate: Init | None) -> None:
-        """Send a candidate."""
 
 
 CallAction: TypeAlias = Action[RTCSessionDescription, Init | None]
