@@ -1,4 +1,5 @@
 # make serve   runs the server in the foreground, on port 8765 (OPTIONS="--port 9000" for another)
+# make demo    the same with TLS, and a QR code for a phone: video in a minute
 # make test    runs lint, types and all tests
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
@@ -15,10 +16,13 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve test lint types tests test-lowest bench bench-quick conformance fuzz soak soak-short clean
+.PHONY: serve demo test lint types tests test-lowest bench bench-quick conformance fuzz soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
+
+demo: $(VENV)/installed
+	@exec $(BIN)/vislam-signal demo $(OPTIONS)
 
 test: lint types tests
 

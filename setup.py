@@ -41,6 +41,7 @@ setup(
     ],
     extras_require={
         "client": ["websockets>=17.4"],
+        "mdns": ["zeroconf>=0.132"],
         "test": [
             "aiortc>=1.16",
             "coverage>=7.6",
@@ -51,6 +52,8 @@ setup(
             "pytest-cov>=6.0",
             "pytest-twisted>=1.14.3",
             "ruff>=0.17",
+            "zeroconf>=0.132",
+            "zxing-cpp>=2.2",
         ],
     },
     entry_points={"console_scripts": ["vislam-signal = twisted_signal.cli:main"]},

@@ -164,7 +164,9 @@ class Play:
     def ask(self) -> None:
         """Say something without fields."""
         self.say(
-            self.seat(), type=self.supply.choice(["leave", "peers", "ping", "token"]), token=""
+            self.seat(),
+            type=self.supply.choice(["leave", "peers", "ping", "token", "ice_servers"]),
+            token="",
         )
 
     def resume(self) -> None:

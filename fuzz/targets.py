@@ -13,6 +13,7 @@ TARGETS: dict[str, Target] = {
     "frames": wire.frames,
     "connection": wire.connection,
     "handshake": wire.handshake,
+    "pages": wire.pages,
     "messages": words.messages,
     "rooms": rooms.rooms,
     "tokens": words.tokens,

@@ -20,7 +20,7 @@ NO_LIMITS = {
     "connect_rate_per_address": 0,
     "max_clients_per_address": 0,
 }
-RESPONSE = re.compile(rb"HTTP/1\.1 \d{3} [ -~]+\r\n([A-Za-z0-9-]+: [ -~]*\r\n)*")
+RESPONSE = re.compile(rb"HTTP/1\.[01] \d{3} [ -~]+\r\n([A-Za-z0-9-]+: [ -~]*\r\n)*")
 FIRST_BYTES = [TEXT, TEXT_BEGINS, TEXT_GOES_ON, TEXT_ENDS, PING, PONG, CLOSE, 0x82, 0x02, TEXT]
 FILLERS = [0, 1, 124, 125, 126, 127, SMALL - 1, SMALL, SMALL + 1, 0xFFFF, 0x10000, LARGE + 1]
 KEYS = [b"\x12\x34\x56\x78", b"\0\0\0\0", b"\xff\xff\xff\xff", b""]
@@ -68,6 +68,15 @@ def handshake(data: bytes) -> None:
         assert _answer(kind, iter([request])) == _answer(kind, _parts(request, sizes))
 
 
+def pages(data: bytes) -> None:
+    """Whatever asks for pages is answered in the same way however it is cut, and nothing stays."""
+    supply = Supply(data)
+    sizes = _read_sizes(supply)
+    requests = supply.rest()
+    with mistakes.none_logged():
+        assert _pages(iter([requests])) == _pages(_parts(requests, sizes))
+
+
 def check_sent(client: MemoryClient) -> None:
     """See that what the server sent is well-formed, and that it made no mistake."""
     code = client.close_code  # reads, too
@@ -91,6 +100,23 @@ def _answer(kind: int, parts: Iterator[bytes]) -> bytes:
     if head:
         assert RESPONSE.fullmatch(head + b"\r\n"), head
     return head
+
+
+def _pages(parts: Iterator[bytes]) -> bytes:
+    memory = Memory(None, **NO_LIMITS)
+    memory.serve_pages()
+    client = memory.connect()
+    for part in parts:
+        client.transport.receive(part)
+    sent = client.transport.sent()
+    head, _, _ = sent.partition(b"\r\n\r\n")
+    if head:
+        assert RESPONSE.fullmatch(head + b"\r\n"), head
+    client.transport.end()
+    memory.wait(1)
+    assert not memory.factory.connections
+    assert not memory.factory.keep_alive
+    return sent
 
 
 def split(data: bytes) -> Stream:

@@ -22,6 +22,8 @@ from zope.interface import implementer
 from twisted_signal.auth import Verifier
 from twisted_signal.limits import Limits
 from twisted_signal.server import SignalFactory
+from twisted_signal.web.connection import Pages
+from twisted_signal.web.website import Website
 from twisted_signal.websocket import SignalProtocol
 
 NOW_NS = 1_795_417_440_399_364_306
@@ -55,6 +57,11 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
         self.io.seek(0)
         self.io.truncate()
         return sent
+
+    def receive(self, data: bytes) -> None:
+        """Give bytes to whatever protocol has the connection, unless it has ended."""
+        if not self.ended:
+            self.protocol.dataReceived(data)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.no_delay = enabled
@@ -93,6 +100,12 @@ class Memory:
         )
         self.factory.startFactory()
         self._port = 40000
+
+    def serve_pages(self) -> Pages:
+        """Have pages from now on, as a server that has nowhere to listen."""
+        pages = Pages(Website(list, wants_token=False, now=0), self.clock, "test")
+        self.factory.pages = pages
+        return pages
 
     def now_ns(self) -> int:
         """Return the wall clock's time."""

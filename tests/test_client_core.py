@@ -109,6 +109,18 @@ class TestEntering:
         play.pass_time(0.2)
         assert play.hear() == [REGISTER]
 
+    def test_an_error_before_the_place_is_there_is_not_counted_as_something_that_came_there(
+        self, play: Play
+    ) -> None:
+        play.enter()
+        received = play.core.place.received
+        play.lose()
+        play.open()
+        play.say("error", code="rate_limited", message="Wait.", retry_after_ms=700)
+        play.pass_time(0.7)
+        resume = {"type": "resume", "resume_token": "one", "received": received}
+        assert play.hear() == [resume, resume]
+
     def test_what_makes_no_sense_before_is_ignored(self, play: Play) -> None:
         play.open()
         play.say("offer", sender_id="phone", sdp="v=0")

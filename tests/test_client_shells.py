@@ -11,12 +11,11 @@ from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from certificates import issue
 from cut import Cut
-from processes import PATIENCE, ROOT, Server
+from processes import PATIENCE, ROOT, Restarted, Server
 from processes import server as a_server
 from stub import Peer, stub
 from tokens import SECRET, by_secret
@@ -301,21 +300,6 @@ def test_what_is_on_its_way_when_the_connection_breaks_is_told_once(
     assert cut.is_last is not LOST[way]  # it was cut
 
 
-class Restarted:
-    """A server on one port, which is killed and started again."""
-
-    def __init__(self, cwd: Path) -> None:
-        self._cwd = cwd
-        self.server = Server("--port", "0", cwd=cwd)
-        self.url = self.server.url
-
-    def stop(self, number: int) -> None:
-        self.server.stop(number)
-
-    def start(self) -> None:
-        self.server = Server("--port", str(urlsplit(self.url).port), cwd=self._cwd)
-
-
 @pytest.fixture
 def restarted(tmp_path: Path) -> Iterator[Restarted]:
     made = Restarted(tmp_path)
@@ -334,7 +318,7 @@ def test_a_server_that_is_restarted_has_everybody_back_in_time(
         ):
             await until(pc, PeerJoined)
             killed = time.monotonic()
-            restarted.stop(number)
+            restarted.server.stop(number)
             await until(pc, Disconnected)
             await until(phone, Disconnected)
             restarted.start()

@@ -529,3 +529,35 @@ def test_who_comes_by_haproxy_is_known_by_the_header(tmp_path: Path) -> None:
         for client, _ in answers:
             client.close()
         assert "Traceback" not in started.output
+
+
+def test_to_be_announced_needs_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tap, "find_spec", lambda _name: None)
+
+    with pytest.raises(SystemExit, match=r"^vislam-signal: --advertise needs python-zeroconf: pip"):
+        parse("--advertise")
+
+
+def test_pages_are_served_unless_they_are_left_out() -> None:
+    services = [makeService(parse(*options)) for options in ([], ["--no-web"])]
+
+    assert [service.factory.pages is None for service in services] == [False, True]  # type: ignore[attr-defined] # a SignalService
+
+
+def test_clients_are_told_of_the_ice_servers(tmp_path: Path) -> None:
+    (tmp_path / "turn").write_bytes(SECRET)
+    options = parse(
+        *("--stun-uri", "stun:a.example", "--turn-uri", "turn:b.example"),
+        *("--turn-secret-file", str(tmp_path / "turn"), "--turn-ttl", "600"),
+    )
+
+    service = makeService(options)
+
+    assert isinstance(service, SignalService)
+    provider = service.factory.ice
+    assert [each.urls for each in provider.for_client("pc", 0)] == [
+        ["stun:a.example"],
+        ["turn:b.example"],
+    ]
+    assert provider.ttl == 600
+    assert options.relays.renew in service.reloads

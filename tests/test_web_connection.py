@@ -15,8 +15,7 @@ from processes import PATIENCE, Server, server
 
 from twisted_signal.admission import BURST
 from twisted_signal.web import connection
-from twisted_signal.web.connection import IDLE, LIFETIME, REQUESTS, Pages
-from twisted_signal.web.website import Website
+from twisted_signal.web.connection import IDLE, LIFETIME, REQUESTS
 
 GET = b"GET /static/icon.svg HTTP/1.1\r\nHost: test\r\n\r\n"
 END = b"\r\n\r\n"
@@ -27,8 +26,7 @@ class WebMemory(Memory):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pages = Pages(Website(list, wants_token=False, now=0), self.clock, "test")
-        self.factory.pages = self.pages
+        self.pages = self.serve_pages()
 
     def browser(self) -> MemoryClient:
         """Return a client whose connection asks for pages, once it has said so."""
@@ -38,7 +36,7 @@ class WebMemory(Memory):
 def ask(client: MemoryClient, request: bytes = GET) -> tuple[bytes, dict[str, str], bytes]:
     """Send a request to whatever serves the connection; return status line, headers and body."""
     client.transport.take()
-    client.transport.protocol.dataReceived(request)
+    client.transport.receive(request)
     head, _, body = client.transport.sent().partition(END)
     status, *lines = head.decode().split("\r\n")
     return status.encode(), dict(line.split(": ", 1) for line in lines), body
@@ -102,6 +100,13 @@ def test_a_browser_that_has_a_page_is_told_that_it_is_still_right(memory: WebMem
     assert status == b"HTTP/1.1 304 Not Modified"
     assert headers["Cache-Control"] == "no-cache"
     assert body == b""
+
+
+def test_a_host_that_is_no_text_is_none(memory: WebMemory) -> None:
+    status, headers, _ = ask(memory.browser(), GET.replace(b"test", b"\x80test"))
+
+    assert status == b"HTTP/1.1 200 OK"
+    assert "connect-src 'self';" in headers["Content-Security-Policy"]
 
 
 def test_an_old_client_gets_its_page_and_the_end(memory: WebMemory) -> None:

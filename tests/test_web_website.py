@@ -115,8 +115,8 @@ def test_a_page_may_load_nothing_from_outside_and_run_nothing_inline() -> None:
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("host", [None, "", "a;script-src *", "a b", "a,b", "evil'", "a:1:2", "ä"])
-def test_a_strange_host_adds_nothing_to_the_policy(host: str | None) -> None:
+@pytest.mark.parametrize("host", ["", "a;script-src *", "a b", "a,b", "evil'", "a:1:2", "ä"])
+def test_a_strange_host_adds_nothing_to_the_policy(host: str) -> None:
     policy = dict(security_headers(host))["Content-Security-Policy"]
 
     assert "connect-src 'self';" in policy

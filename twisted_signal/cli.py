@@ -32,12 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "serve", help="run the server in the foreground (serve --help: its options)", add_help=False
     )
     commands.add_parser(
+        "demo",
+        help="run it with TLS and print a QR code for a phone (the options are those of serve)",
+        add_help=False,
+    )
+    commands.add_parser(
         "token",
         help="print a token that lets a client in (token --help: its options)",
         add_help=False,
     )
     chosen, rest = parser.parse_known_args(arguments)
-    {"serve": serve, "token": token}[chosen.command](rest)
+    {"serve": serve, "demo": demo, "token": token}[chosen.command](rest)
 
 
 def serve(options: Sequence[str]) -> None:
@@ -49,6 +54,20 @@ def serve(options: Sequence[str]) -> None:
     config = twistd.ServerOptions()  # type: ignore[attr-defined] # public, if not by __all__
     config.parseOptions(["--nodaemon", "--pidfile=", "vislam-signal", *options])
     twistd.runApp(config)
+
+
+def demo(options: Sequence[str]) -> None:
+    """Run the server so that a phone and a PC of one network need nothing else.
+
+    Args:
+        options: more of those that `serve` takes.
+    """
+    certificate = [] if {"--tls-cert", "--self-signed"} & _names(options) else ["--self-signed"]
+    serve(["--qr", *certificate, *options])
+
+
+def _names(options: Sequence[str]) -> set[str]:
+    return {option.partition("=")[0] for option in options}
 
 
 def token(options: Sequence[str]) -> None:

@@ -62,6 +62,11 @@ class Renewal(Service):
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
+    @property
+    def fingerprint(self) -> str:
+        """See `certificates.Pair`."""
+        return self._pair.fingerprint
+
     def startService(self) -> None:
         """Tell what certificate it is, and look after it from now on."""
         super().startService()

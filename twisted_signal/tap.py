@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -11,10 +12,12 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
+from twisted_signal.advertisement import Advertisement
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.clock import run_steadily
 from twisted_signal.descriptors import raise_limit
+from twisted_signal.invitation import Invitation
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import LARGE, Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
@@ -92,6 +95,8 @@ class Options(usage.Options):
     optFlags: ClassVar = [
         ["self-signed", None, "Speak TLS too, with a certificate that is made here, once."],
         ["no-web", None, "Serve no pages, WebSockets only."],
+        ["advertise", None, "Announce the server in the local network (mDNS)."],
+        ["qr", None, "Print where the pages are, and a QR code for the phone."],
     ]
 
     listeners: list[Listener]
@@ -199,6 +204,12 @@ class Options(usage.Options):
         self.origins = self._find_origins()
         ttl = self._number("turn-ttl", LARGE)
         secret = self["turn-secret-file"]
+        if self["qr"] and self["no-web"]:
+            raise usage.UsageError("--qr is for the pages, which --no-web leaves out")
+        if self["advertise"] and find_spec("zeroconf") is None:
+            raise usage.UsageError(
+                "--advertise needs python-zeroconf: pip install 'vislam-signal[mdns]'"
+            )
         self.relays = Relays(self._stun_uris, self._turn_uris, secret, ttl)
         self.listeners = self._find_listeners()
         runner = getattr(self, "parent", None)
@@ -318,11 +329,17 @@ def makeService(options: Options) -> IService:
         ice=options.relays.provider,
     )
     service = SignalService(reactor, factory, options.listeners)
+    wants_token = options.verifier is not None
     if not options["no-web"]:
-        website = Website(
-            lambda: service.urls, wants_token=options.verifier is not None, now=reactor.seconds()
-        )
+        website = Website(lambda: service.urls, wants_token=wants_token, now=reactor.seconds())
         factory.pages = Pages(website, reactor, factory.server)
+    if options["advertise"]:
+        announced = Advertisement(reactor, lambda: service.urls, wants_token=wants_token)
+        announced.setServiceParent(service)
+    if options["qr"]:
+        signed_here = options.renewal if options["self-signed"] else None
+        invitation = Invitation(reactor, sys.stdout, lambda: service.urls, signed_here)
+        invitation.setServiceParent(service)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
         service.reloads.append(options.renewal.reload)

@@ -25,6 +25,6 @@ def life(token: str, wall_time: float) -> float | None:
         payload = token.split(".")[1]
         text = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         expires_at = msgspec.json.decode(text, type=Claims).exp
-    except (IndexError, ValueError):  # msgspec's and base64's errors are ValueErrors
+    except (IndexError, ValueError, RecursionError):  # of msgspec and base64 are ValueErrors
         return None
     return None if expires_at is None else max(0.0, expires_at - wall_time)

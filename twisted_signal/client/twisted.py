@@ -49,14 +49,8 @@ def connect(
     """Return a client, which connects when it is entered as a context manager.
 
     Args:
-        url: the server, such as `wss://192.0.2.7:8766`.
-        room: where peers meet.
-        client_id: the own id, of which there is one in each room.
-        client_type: what the client is, for others: "pc", "android" or any other word.
-        token: a JWT, where the server wants one; or a function, which may be a coroutine function
-            or return a Deferred, that makes a fresh one for each connection, and before one
-            expires.
-        ice_servers: whether to ask for STUN and TURN servers.
+        url, room, client_id, client_type, ice_servers: as on asyncio (`client.asyncio.connect`).
+        token: as there; a function may return a Deferred.
         ssl: the certificate that is trusted, for one that no known authority has signed.
         reactor: the reactor; None: the global one.
 

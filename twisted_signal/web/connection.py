@@ -32,15 +32,22 @@ class PageRequest(http.Request):
     """One request. `channel`: the PageChannel that it came by."""
 
     channel: Any
+    _has_body = False
 
     def gotLength(self, length: int | None) -> None:
         """The header is there. A page is asked for without a body, which would be kept."""
         super().gotLength(0)
         if length != 0:
+            self._has_body = True
             self.channel.abort()
 
     def handleContentChunk(self, data: bytes) -> None:
         """A part of a body came in that nobody wants."""
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """All of the request is there."""
+        if not self._has_body:  # else the connection is ending
+            super().requestReceived(command, path, version)
 
     def process(self) -> None:
         """All of the request is there: answer it."""
@@ -63,7 +70,8 @@ class PageRequest(http.Request):
 
     def _send(self, answer: Answer) -> None:
         self.setResponseCode(answer.status, answer.status.phrase.encode("ascii"))
-        host = self.getHeader("host")
+        # As bytes: what is no UTF-8 in a header would be an error here.
+        host = self.requestHeaders.getRawHeaders(b"host", [b""])[0].decode("ascii", "replace")
         for name, value in (
             ("Server", self.channel.pages.server),
             ("Content-Type", answer.content_type),

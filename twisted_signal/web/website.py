@@ -69,14 +69,14 @@ class Website:
         return kept("image/svg+xml", self._codes.svg(link))
 
 
-def security_headers(host: str | None) -> list[tuple[str, str]]:
+def security_headers(host: str) -> list[tuple[str, str]]:
     """Return what tells a browser that a page needs nothing from outside.
 
     Args:
-        host: the request's header of that name.
+        host: the request's header of that name, or nothing.
     """
     # 'self' did not mean WebSockets of the same host to all browsers (Safari before 16).
-    sockets = f" ws://{host} wss://{host}" if host and _HOST.fullmatch(host) else ""
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
         f" media-src 'self' blob:; connect-src 'self'{sockets}; base-uri 'none';"
