@@ -1,9 +1,8 @@
 """connect_peer: real connections of aiortc's that meet through a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from processes import Restarted, Server
@@ -13,7 +12,7 @@ pytest.importorskip("aiortc", reason="aiortc is not installed")
 from pairs import Side, say
 
 from twisted_signal.client import aiortc as calls
-from twisted_signal.client.aiortc import PeerCall, connect_peer, rtc_configuration
+from twisted_signal.client.aiortc import PeerCall, connect_peer
 from twisted_signal.client.asyncio import connect
 from twisted_signal.client.events import Disconnected, Event, Offer, PeerLeft
 from twisted_signal.client.signal import Signal
@@ -345,13 +344,6 @@ def test_there_is_one_call_with_a_peer(signal_server: Server) -> None:
     play(signal_server.url, script)
 
 
-@pytest.fixture
-def restarted(tmp_path: Path) -> Iterator[Restarted]:
-    made = Restarted(tmp_path)
-    yield made
-    made.server.stop()
-
-
 async def restart(server: Restarted) -> None:
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
@@ -416,14 +408,3 @@ def test_a_call_goes_on_while_the_server_restarts_and_is_negotiated_anew_after_t
         assert (await other.frame()).width == 640
 
     play(restarted.url, script)
-
-
-def test_a_configuration_has_the_servers_that_the_signaling_server_told(tmp_path: Path) -> None:
-    async def script(one: Client, other: Client) -> None:
-        assert rtc_configuration(one.signal).iceServers == []
-
-    with_none = Restarted(tmp_path)
-    try:
-        play(with_none.url, script)
-    finally:
-        with_none.server.stop()

@@ -1,7 +1,8 @@
 """The peer that calls are with."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from fake_signal import FakeSignal
@@ -13,7 +14,7 @@ from twisted_signal.client.signaling import first_peer
 OFFER = Offer("late", "v=0")
 
 
-def play(script: Callable[[FakeSignal], Awaitable[None]]) -> None:
+def play(script: Callable[[FakeSignal], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(script(FakeSignal()))
 
 

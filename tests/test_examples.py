@@ -276,13 +276,6 @@ def test_an_interrupt_ends_it_quietly(
     assert "Traceback" not in process.output
 
 
-@pytest.fixture
-def restarted(tmp_path: Path) -> Iterator[Restarted]:
-    made = Restarted(tmp_path)
-    yield made
-    made.server.stop()
-
-
 @pytest.mark.parametrize("options", [[], ["--app"]], ids=["readme", "app"])
 def test_both_are_back_within_five_seconds_of_a_kill_and_a_new_call_goes_through(
     restarted: Restarted, interruptible: None, options: list[str]

@@ -1,4 +1,4 @@
-"""Calls of aiortc's connections: `pip install vislam-signal[client] aiortc`.
+"""Calls of aiortc's connections: `pip install vislam-signal[aiortc]`.
 
 pc = RTCPeerConnection(rtc_configuration(signal))
 pc.addTrack(camera)
