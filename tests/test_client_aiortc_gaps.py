@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("aiortc", reason="aiortc is not installed")
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.sdp import SessionDescription
 from pairs import Side, negotiate, say, until_connected
 
 from twisted_signal.client import aiortc_gaps
@@ -69,6 +70,18 @@ def mids(pc: RTCPeerConnection) -> list[str | None]:
     return found if pc.sctp is None else [*found, pc.sctp.mid]
 
 
+def as_of_a_browser(sdp: str) -> str:
+    """Return an offer with other numbers than aiortc has, and without retransmissions."""
+    description = SessionDescription.parse(sdp)
+    for media in description.media:
+        media.rtp.codecs = [one for one in media.rtp.codecs if one.name == "VP8"]
+        media.rtp.codecs[0].payloadType = 120
+        media.fmt = [120]
+        for number, extension in enumerate(media.rtp.headerExtensions):
+            extension.id = 9 + number
+    return str(description)
+
+
 class TestWhatIsTouched:
     def test_is_all_there(self) -> None:
         async def script(one: Side, other: Side) -> None:
@@ -124,9 +137,9 @@ class TestAnOfferThatIsTakenBack:
             states = []
             one.pc.on("signalingstatechange", lambda: states.append(one.pc.signalingState))
 
-            undo = LocalOffer(one.pc)
-            await one.pc.setLocalDescription()
-            undo.take_back()
+            offer = LocalOffer(one.pc)
+            await offer.make()
+            offer.take_back()
 
             assert states == ["have-local-offer", "stable"]
             assert one.pc.localDescription is None
@@ -144,9 +157,9 @@ class TestAnOfferThatIsTakenBack:
             if not is_alike:
                 other.pc.addTransceiver("audio")
 
-            undo = LocalOffer(one.pc)
-            await one.pc.setLocalDescription()
-            undo.take_back()
+            offer = LocalOffer(one.pc)
+            await offer.make()
+            offer.take_back()
             await negotiate(other.pc, one.pc)
 
             assert (await one.frame()).width == (await other.frame()).width == 640
@@ -161,9 +174,9 @@ class TestAnOfferThatIsTakenBack:
             before = one.pc.localDescription.sdp
             one.add_video()
 
-            undo = LocalOffer(one.pc)
-            await one.pc.setLocalDescription()
-            undo.take_back()
+            offer = LocalOffer(one.pc)
+            await offer.make()
+            offer.take_back()
 
             assert one.pc.localDescription.sdp == before
             assert mids(one.pc) == [None, "0"]
@@ -171,6 +184,35 @@ class TestAnOfferThatIsTakenBack:
             await negotiate(other.pc, one.pc)
             assert (await one.frame()).width == (await other.frame()).width == 640
             await say(one, other, "after")
+
+        play(script)
+
+
+class TestAnOffer:
+    def test_keeps_the_numbers_that_were_agreed_on(self) -> None:
+        async def script(one: Side, other: Side) -> None:
+            one.add_video()
+            await one.pc.setLocalDescription()
+            theirs = as_of_a_browser(one.pc.localDescription.sdp)
+            await other.pc.setRemoteDescription(RTCSessionDescription(theirs, "offer"))
+            await other.pc.setLocalDescription()
+            await one.pc.setRemoteDescription(other.pc.localDescription)
+            await other.frame()
+            (agreed,) = media_of(other.pc.localDescription)
+
+            other.add_channel()
+            await LocalOffer(other.pc).make()
+
+            media, _ = media_of(other.pc.localDescription)
+            assert media.fmt == agreed.fmt
+            assert media.rtp.codecs == agreed.rtp.codecs
+            assert agreed.fmt == [120]
+            assert media.rtp.headerExtensions == agreed.rtp.headerExtensions
+            await one.pc.setRemoteDescription(other.pc.localDescription)
+            await one.pc.setLocalDescription()
+            await other.pc.setRemoteDescription(one.pc.localDescription)
+            await say(other, one, "after")
+            assert media_of(one.pc.localDescription)[0].fmt == agreed.fmt
 
         play(script)
 
@@ -290,13 +332,13 @@ class TestARestartOfIce:
         async def script(one: Side, other: Side) -> None:
             await connect(one, other)
             before = one.ice._connection
-            paths, undo = IcePaths(one.pc), LocalOffer(one.pc)
+            paths, offer = IcePaths(one.pc), LocalOffer(one.pc)
             await paths.prepare()
-            await one.pc.setLocalDescription()
+            await offer.make()
             dropped = one.ice.iceGatherer._connection
             assert before._query_consent_task.cancelling()
 
-            undo.take_back()
+            offer.take_back()
             paths.take_back()
 
             assert one.ice._connection is one.ice.iceGatherer._connection is before

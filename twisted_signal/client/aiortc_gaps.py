@@ -1,7 +1,6 @@
-"""What aiortc 1.16 lacks: an offer that is taken back, and ICE that is restarted.
+"""What aiortc 1.16 lacks: above all an offer that is taken back, and ICE that is restarted.
 
-And an answer to an offer that has no place for all that the connection would send. All are done
-from outside, to a connection of the application's own. Private attributes of aiortc's
+It is given from outside, to a connection of the application's own. Private attributes of aiortc's
 and aioice's are touched here and nowhere else; `PRIVATE` names each with its reason, and
 tests/test_aiortc_gaps.py fails when a release changes them.
 
@@ -16,9 +15,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from aioice import Connection
-from aiortc import RTCIceCandidate, RTCIceServer, RTCIceTransport, RTCPeerConnection
+from aiortc import (
+    RTCIceCandidate,
+    RTCIceServer,
+    RTCIceTransport,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.codecs import is_rtx
 from aiortc.rtcicetransport import RTCIceParameters, candidate_to_aioice, connection_kwargs
-from aiortc.sdp import MediaDescription
+from aiortc.sdp import MediaDescription, SessionDescription
 
 RESTART_TIMEOUT = 30.0
 """Seconds for new ICE to find a way: as long as consent to send lasts (RFC 7675, section 5.1)."""
@@ -39,7 +45,7 @@ PRIVATE = {
         "_set_mid": "takes the mid of the offer away",
         "_get_mline_index": "the place that the offer gave to it",
         "_set_mline_index": "the same",
-        "_codecs": "all that could be offered, instead of what was agreed",
+        "_codecs": "what was agreed on, for which `createOffer` takes all that there is",
         "_headerExtensions": "the same",
         "_offerDirection": "is missing in an answer, where the offer has no place for it",
     },
@@ -74,14 +80,10 @@ def any_of(pc: RTCPeerConnection) -> Any:
 
 
 class LocalOffer:
-    """How a connection was before an offer of its own: `take_back` makes it so again.
-
-    That is the rollback of RFC 9429, section 4.1.10.2. What was gathered stays, for the next
-    description.
-    """
+    """An offer of a connection's own, that can be taken back."""
 
     def __init__(self, pc: RTCPeerConnection) -> None:
-        """`pc`: before `createOffer`, which changes it already."""
+        """Take note of how the connection is now; `make` comes after that."""
         self._pc = inner = any_of(pc)
         self._pending = inner._RTCPeerConnection__pendingLocalDescription
         self._seen_mids = set(inner._RTCPeerConnection__seenMids)
@@ -98,8 +100,33 @@ class LocalOffer:
             if not transport._role_set
         ]
 
+    async def make(self) -> None:
+        """Make an offer and set it as local description.
+
+        What was agreed on stays (RFC 9429, section 5.2.2): aiortc offers its own numbers for
+        codecs and header extensions again, and understands no others than the first that were
+        agreed on, which a browser's may be.
+        """
+        offer = await self._pc.createOffer()
+        agreed = {mid: rest for _, mid, _, *rest in self._transceivers if mid is not None}
+        for one, mid, _, codecs, extensions in self._transceivers:
+            if mid is not None:
+                one._codecs, one._headerExtensions = codecs, extensions
+        description = SessionDescription.parse(offer.sdp)
+        for media in description.media:
+            if media.rtp.muxId in agreed:
+                codecs, extensions = agreed[media.rtp.muxId]
+                media.rtp.codecs, media.rtp.headerExtensions = codecs, extensions
+                media.fmt = [codec.payloadType for codec in codecs]
+                if not any(map(is_rtx, codecs)):  # then there is no second stream (RFC 4588)
+                    media.ssrc, media.ssrc_group = media.ssrc[:1], []
+        await self._pc.setLocalDescription(RTCSessionDescription(str(description), "offer"))
+
     def take_back(self) -> None:
-        """The offer shall never have been set."""
+        """The offer shall never have been set: the rollback of RFC 9429, section 4.1.10.2.
+
+        What was gathered stays, for the next description.
+        """
         pc = self._pc
         for one, mid, index, codecs, extensions in self._transceivers:
             one._set_mid(mid)

@@ -79,7 +79,7 @@ class Hands:
         self._trickle = trickle
         self._is_stale = is_stale
         self._ice = IcePaths(pc)
-        self._undo: LocalOffer | None = None
+        self._offer: LocalOffer | None = None
         self._restart_offered = False
         self._restarting: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -125,8 +125,8 @@ class Hands:
                     await self._pc.setLocalDescription()
                 await self._say_anew()
             case Rollback():
-                assert self._undo is not None, "there was an offer"
-                self._undo.take_back()
+                assert self._offer is not None, "there was an offer"
+                self._offer.take_back()
                 self._ice.take_back()
                 self._restart_offered = False
             case SetRemote(description):
@@ -142,8 +142,8 @@ class Hands:
     async def _make_offer(self, *, restart_ice: bool) -> None:
         if restart_ice:
             self._restart_offered = await self._ice.prepare(ice_servers(self._signal) or None)
-        self._undo = LocalOffer(self._pc)
-        await self._pc.setLocalDescription()
+        self._offer = LocalOffer(self._pc)
+        await self._offer.make()
         await self._say_anew()
 
     async def _set_remote(self, description: RTCSessionDescription) -> None:
