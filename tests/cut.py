@@ -1,4 +1,4 @@
-"""A way to a server that can be cut."""
+"""A way to a server that a test can break."""
 
 import socket
 import threading

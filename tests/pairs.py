@@ -1,6 +1,7 @@
 """Two connections of aiortc's, and what comes out at either end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiortc import (
@@ -84,3 +85,36 @@ async def until_connected(*pcs: RTCPeerConnection) -> None:
         while pc.connectionState != "connected":
             assert pc.connectionState in ("new", "connecting")
             await asyncio.sleep(0.01)
+
+
+Play = Callable[[Side, Side], Awaitable[None]]
+
+
+def play(script: Play) -> None:
+    """Play with two connections, which are closed in the end."""
+
+    async def main() -> None:
+        one, other = Side(), Side()
+        try:
+            async with asyncio.timeout(30):
+                await script(one, other)
+        finally:
+            await asyncio.gather(one.pc.close(), other.pc.close())
+
+    asyncio.run(main())
+
+
+async def connect(one: Side, other: Side) -> None:
+    """Connect two, each of which has heard the other then."""
+    one.add_channel()
+    await negotiate(one.pc, other.pc)
+    await say(one, other, "before")
+    await say(other, one, "before, back")
+
+
+def check_private(touched: Mapping[str, Mapping[str, str]], *objects: Any) -> None:
+    """Check that objects have what is touched of their classes, and that it is these classes."""
+    for one in objects:
+        for name in touched[type(one).__name__]:
+            assert hasattr(one, name), f"{type(one).__name__} has no {name}"
+    assert {type(one).__name__ for one in objects} == set(touched)

@@ -24,6 +24,7 @@ class Watched:
         self.process = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -44,6 +45,12 @@ class Watched:
         with self._grown:
             self.lines.append("(end of output)")
             self._grown.notify_all()
+
+    def write(self, line: str) -> None:
+        """Give it a line of input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
 
     @property
     def output(self) -> str:

@@ -2,9 +2,11 @@
 
 import asyncio
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import closing
@@ -19,7 +21,7 @@ from processes import PATIENCE, ROOT, Restarted, Server
 from processes import server as a_server
 from stub import Peer, stub
 from tokens import SECRET, by_secret
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.ssl import Certificate
 from twisted.python.failure import Failure
@@ -53,6 +55,9 @@ class OnAsyncio:
     def sleep(self, seconds: float) -> Awaitable[None]:
         return asyncio.sleep(seconds)
 
+    def start(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.create_task(work)
+
     def trust(self, pem: bytes) -> Any:
         return ssl.create_default_context(cadata=pem.decode())
 
@@ -82,6 +87,9 @@ class OnTwisted:
         slept: Deferred[None] = Deferred()
         self.reactor.callLater(seconds, slept.callback, None)
         return slept
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return Deferred.fromCoroutine(work).addErrback(lambda failure: failure.trap(CancelledError))
 
     def trust(self, pem: bytes) -> Any:
         return Certificate.loadPEM(pem)
@@ -402,16 +410,21 @@ def test_tokens(shell: Shell, guarded: Server) -> None:
     shell.run(work())
 
 
-def test_a_fresh_token_is_shown_before_one_expires(shell: Shell, guarded: Server) -> None:
+def test_a_fresh_token_is_shown_before_one_expires(
+    shell: Shell, guarded: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twisted_signal.client.renewal.PAUSE", 0.1)
     made: list[str] = []
 
     def fresh() -> str:
-        made.append(a_token(2 if not made else 60))
-        return made[-1]
+        made.append("asked")
+        if len(made) == 2:
+            raise LookupError("not now")
+        return a_token(2 if len(made) == 1 else 60)
 
     async def work() -> None:
         async with shell.connect(guarded.url, client_id="pc", token=fresh):
-            await until_true(shell, lambda: len(made) == 2)
+            await until_true(shell, lambda: len(made) == 3)
 
     shell.run(work())
 
@@ -451,6 +464,97 @@ def test_a_handshake_that_is_refused_for_good_ends_it(shell: Shell, is_first: bo
 
     with stub(register, refusals={1 if is_first else 2: (HTTPStatus.FORBIDDEN, {})}) as server:
         shell.run(work(server.url))
+
+
+def test_what_was_sent_goes_out_before_it_leaves(
+    shell: Shell, signal_server: Server, room: str
+) -> None:
+    async def work() -> None:
+        async with shell.connect(signal_server.url, room=room, client_id="pc") as pc:
+            async with shell.connect(signal_server.url, room=room, client_id="phone") as phone:
+                for number in range(50):
+                    await phone.send_message(number, "pc")
+            for number in range(50):
+                assert (await until(pc, Message)).data == number
+
+    shell.run(work())
+
+
+def test_it_does_not_wait_for_ever_for_a_server_that_wants_to_hear_nothing(shell: Shell) -> None:
+    async def be_strict(peer: Peer) -> None:
+        await peer.register()
+        await peer.say(type="error", code="rate_limited", message="No.", retry_after_ms=60_000)
+        await peer.websocket.wait_closed()
+
+    async def work(url: str) -> None:
+        async with shell.connect(url, room="lab1", client_id="pc") as pc:
+            await until_true(shell, lambda: pc._driver.core._patience.not_before)
+            await pc.send_message(1)
+
+    with stub(be_strict) as server:
+        shell.run(work(server.url))
+
+
+def test_a_connection_that_does_not_open_is_given_up(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twisted_signal.client.core.OPEN_TIMEOUT", 0.2)
+
+    async def work(url: str) -> None:
+        with pytest.raises(CannotConnect, match="did not open a WebSocket"):
+            async with shell.connect(url, client_id="pc"):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        shell.run(work(f"ws://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 101 \r\n\r\n"])
+def test_what_is_no_websocket_server_is_a_clear_error(shell: Shell, answer: bytes) -> None:
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    async def work(url: str) -> None:
+        with pytest.raises(CannotConnect, match=r"Cannot connect to ws://.*: \w+"):
+            async with shell.connect(url, client_id="pc"):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=[listener], daemon=True).start()
+        shell.run(work(f"ws://127.0.0.1:{listener.getsockname()[1]}"))
+
+
+def test_who_does_not_wait_for_the_connection_leaves_nothing_behind(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE)
+
+        async def work(url: str) -> None:
+            signal = shell.connect(url, client_id="pc")
+            entering = shell.start(signal.__aenter__())
+            await shell.sleep(0.1)
+            connection, _ = silent.accept()
+            entering.cancel()
+            await until_true(shell, lambda: signal._driver.has_ended)
+            connection.settimeout(0)
+            with connection:
+                await until_true(shell, lambda: ended(connection))
+
+        shell.run(work(f"ws://127.0.0.1:{silent.getsockname()[1]}"))
+
+
+def ended(connection: socket.socket) -> bool:
+    """Tell whether the other end is gone."""
+    try:
+        while connection.recv(4096):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        pass
+    return True
 
 
 def test_it_does_not_wait_for_a_server_that_never_answers_a_close(shell: Shell) -> None:

@@ -202,8 +202,9 @@ class PeerCall:
         """Look for a new way to the peer, such as after a change of network (RFC 8445, section 9).
 
         Media and data go on, on the way of before as long as that works. Returns when the new way
-        is taken. Consent to send must not have expired: aiortc ends a connection 30 s after it
-        heard from the peer last.
+        is taken. STUN and TURN servers are those that the signaling server told last, if it told
+        any. Consent to send must not have expired: aiortc ends a connection 30 s after it heard
+        from the peer last.
 
         Raises:
             ConnectionError: there is no new way, or the call has ended.

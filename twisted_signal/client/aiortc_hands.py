@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from aiortc import RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
-from twisted_signal.client.aiortc_gaps import IcePath, IcePaths, LocalOffer, left_out, start_all
+from twisted_signal.client.aiortc_gaps import LocalOffer, left_out, start_all
+from twisted_signal.client.aiortc_ice import IcePath, IcePaths
 from twisted_signal.client.descriptions import (
     Init,
     Versions,

@@ -124,6 +124,11 @@ class Driver(ABC):
             OpeningFailed: it cannot be opened.
         """
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing happens any more."""
+        return self.core.state is State.ENDED and self._wire is None
+
     # What a connection tells
 
     def opened(self, wire: Pausable) -> None:
@@ -157,9 +162,11 @@ class Driver(ABC):
 
     def lost(self, wire: Pausable, code: int | None, reason: str) -> None:
         """The connection has ended. The arguments are those of `Core.lost`."""
+        if wire is self._wire:
+            self._wire = None
         if wire is self.core.wire:
             self.core.lost(code, reason, self.now())
-            self.step()
+        self.step()
 
     # The works
 

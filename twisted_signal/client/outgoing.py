@@ -54,6 +54,11 @@ class Outgoing:
         self._marked_at = 0.0
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether something was not sent yet."""
+        return bool(self._waiting)
+
+    @property
     def is_full(self) -> bool:
         """Whether more should wait until there is room."""
         return len(self._waiting) >= MOST_WAITING

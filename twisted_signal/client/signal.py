@@ -11,6 +11,9 @@ from twisted_signal.client.outgoing import Kind
 from twisted_signal.client.state import State
 from twisted_signal.messages import IceServer
 
+LEAVE_TIMEOUT = 2
+"""Seconds in which what was sent before should go out."""
+
 
 class Signal:
     """A client in a room: a context manager, and an iterator of events. `connect` makes it.
@@ -117,10 +120,15 @@ class Signal:
         return subscription
 
     async def leave(self) -> None:
-        """Leave the room, and end. `async with` does that at its end."""
+        """Leave the room, and end. `async with` does that at its end.
+
+        What was sent goes out before, so far as that takes no longer than 2 s.
+        """
+        if self.is_connected and self._driver.core.outgoing.is_waiting:
+            await self._send_the_rest()
         self._driver.core.leave()
         self._driver.step()
-        while self._driver.core.state is not State.ENDED:
+        while not self._driver.has_ended:
             await self._driver.changed()
 
     async def __aenter__(self) -> Self:
@@ -135,7 +143,10 @@ class Signal:
             while not self._driver.core.has_entered:
                 _raise_if_ended(self._driver)
                 await self._driver.changed()
-        except BaseException:
+        except SignalingError:
+            await self.leave()
+            raise
+        except BaseException:  # it is cancelled, and should not wait
             self._driver.core.leave()
             self._driver.step()
             raise
@@ -154,6 +165,17 @@ class Signal:
             SignalingError: the client has ended for good.
         """
         return await _next(self._driver, self._driver.inbox.events, lambda: False)
+
+    async def _send_the_rest(self) -> None:
+        driver = self._driver
+        give_up = driver.now() + LEAVE_TIMEOUT
+        timer = driver.call_later(LEAVE_TIMEOUT, driver.step)
+        try:
+            while self.is_connected and driver.core.outgoing.is_waiting and driver.now() < give_up:
+                await driver.changed()
+        finally:
+            if driver.now() < give_up:
+                timer.cancel()
 
     async def _send_description(
         self, type_: str, peer_id: str, sdp: str | Mapping[str, Any]
