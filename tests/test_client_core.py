@@ -76,6 +76,20 @@ class TestEntering:
         assert play.core.room.peers == {"phone": "unknown"}
         assert play.told() == [PeerJoined("phone", "unknown")]
 
+    def test_a_server_that_does_not_tell_now_is_asked_again(self, play: Play) -> None:
+        play.open()
+        play.registered("phone")
+        play.say("error", code="rate_limited", message="Wait.", retry_after_ms=60_000)
+        assert play.told() == [PeerJoined("phone", "unknown")]
+        play.wire.said.clear()
+        for _ in range(7):
+            play.pass_time(9)
+            play.pong()
+        assert play.wire.said == [{"type": "peers"}]
+        play.peers(phone="android")
+        assert play.core.room.peers == {"phone": "android"}
+        assert play.told() == []
+
     def test_what_comes_meanwhile_is_told_after_who_was_there(self, play: Play) -> None:
         play.open()
         play.registered("phone")

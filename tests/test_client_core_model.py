@@ -237,6 +237,9 @@ class World:
                 self.core.opened(self.line, None, self.now)
             else:
                 self.core.wake(self.now)
+            if self.resumed_arrives and self.core.state.is_entering:
+                self.up(1)
+                self.down(1)
             if self.line is not None and self.line.is_aborted:
                 self.line, self.is_inside = None, False
         self.now = until

@@ -105,13 +105,26 @@ def test_an_old_subscription_does_not_end_a_new_one(inbox: Inbox) -> None:
     assert list(new) == [OFFER]
 
 
-def test_it_is_full_when_the_application_or_a_subscription_takes_nothing(inbox: Inbox) -> None:
-    calls = inbox.subscribe("phone", [])
+def test_it_is_full_when_the_application_takes_nothing(inbox: Inbox) -> None:
     put(inbox, *[Message("phone", 1)] * MOST_WAITING)
     assert inbox.is_full
     inbox.events.popleft()
     assert not inbox.is_full
+
+
+def test_it_is_full_when_a_subscription_takes_nothing(inbox: Inbox) -> None:
+    calls = inbox.subscribe("phone", [])
     put(inbox, *[END] * MOST_WAITING)
     assert inbox.is_full
     calls.popleft()
     assert not inbox.is_full
+
+
+def test_calls_go_on_where_the_application_looks_at_nothing_else(inbox: Inbox) -> None:
+    put(inbox, *[Message("phone", number) for number in range(MOST_WAITING)])
+    calls = inbox.subscribe("phone", [])
+    put(inbox, Message("phone", MOST_WAITING), OFFER)
+    assert not inbox.is_full
+    assert list(calls) == [OFFER]
+    assert len(inbox.events) == MOST_WAITING
+    assert inbox.events[0] == Message("phone", 1)

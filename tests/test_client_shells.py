@@ -309,7 +309,7 @@ def test_what_is_on_its_way_when_the_connection_breaks_is_told_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
-def test_a_server_that_is_restarted_has_everybody_back_in_time(
+def test_a_server_that_is_restarted_has_everybody_back(
     shell: Shell, restarted: Restarted, number: int
 ) -> None:
     async def work() -> None:

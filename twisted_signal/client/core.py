@@ -258,7 +258,7 @@ class Core:
                 if self.place.token is not None:
                     self.outgoing.put_first(self.place.show_token())
                 # What was missed tells who came and went, so far as it was kept.
-                self._question = self.outgoing.put_first(_WHO_IS_THERE)
+                self.outgoing.put_first(_WHO_IS_THERE)
             case messages.Error(retry_after_ms=int(wait)):
                 self._enters_later = True
                 self._patience.wait(wait, now)
@@ -266,7 +266,7 @@ class Core:
             case messages.Error():
                 self._refused(message, now)
             case _:
-                log.debug("Ignored before the client is in the room: %r", message)
+                log.debug("Ignored before the client is in the room: %s", type(message).__name__)
 
     def _refused(self, error: messages.Error, now: float) -> None:
         if error.code in ("unauthorized", "forbidden"):
@@ -316,6 +316,8 @@ class Core:
             case messages.Error(code="rate_limited"):
                 self._patience.wait(message.retry_after_ms or 1000, now)
                 self.outgoing.refused()
+                if self.state is State.SETTLING:  # who is there is to be asked again
+                    self._settle({}, now)
             case messages.Peers():
                 self._learn_peers(message, now)
             case messages.IceServers():
@@ -323,7 +325,7 @@ class Core:
             case messages.Registered():
                 self.place.take(message.resume_token)
             case messages.Resumed() | messages.Pong() | messages.ServerShutdown():
-                log.debug("Ignored, for it answers nothing: %r", message)
+                log.debug("Ignored, for it answers nothing: %s", type(message).__name__)
             case _:
                 if isinstance(message, messages.Error):
                     self._last_word = (message.code, message.message)
@@ -336,10 +338,8 @@ class Core:
         self._pulse.heard(now)
         number = self.outgoing.confirm(payload)
         question = self._question
-        if question is not None and 0 < question.number <= number:
-            self._question = None
-            if self.state is State.SETTLING:  # the server does not tell who is there
-                self._settle({}, now)
+        if self.state is State.SETTLING and question is not None and 0 < question.number <= number:
+            self._settle({}, now)  # the server does not tell who is there
         self._flush(now)
 
     def _emit_all(self, events: Iterable[Event]) -> None:
@@ -348,7 +348,6 @@ class Core:
 
     def _learn_peers(self, message: messages.Peers, now: float) -> None:
         types = {peer.client_id: peer.client_type for peer in message.peers}
-        self._question = None
         if self.state is State.SETTLING:
             self._settle(types, now)
         self._emit_all(self.room.compare(types))

@@ -1,5 +1,6 @@
 """Events that wait to be taken: by the application, and by those who look after one peer."""
 
+import logging
 from collections import deque
 from collections.abc import Iterable
 
@@ -15,6 +16,8 @@ from twisted_signal.client.events import (
     PeerLeft,
     Reconnected,
 )
+
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 1024
 """How many events wait before no more are read from the connection."""
@@ -34,14 +37,17 @@ class Inbox:
     @property
     def is_full(self) -> bool:
         """Whether no more should be read until something is taken."""
-        longest = max(map(len, self._of_peers.values()), default=0)
-        return max(len(self.events), longest) >= MOST_WAITING
+        return max(map(len, self._of_peers.values() or [self.events])) >= MOST_WAITING
 
     def put(self, event: Event) -> None:
         """An event came: sort it."""
         if isinstance(event, Offer | Answer | IceCandidate):
             self._of_peers.get(event.peer_id, self.events).append(event)
             return
+        if self._of_peers and len(self.events) >= MOST_WAITING:
+            # Calls must go on, also where the application looks at nothing else any more.
+            dropped = type(self.events.popleft()).__name__
+            log.warning("Dropped an event that nobody took: %s", dropped)
         self.events.append(event)
         match event:
             case PeerJoined(peer_id) | PeerLeft(peer_id) | Error(target_id=peer_id):

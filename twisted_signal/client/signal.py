@@ -102,8 +102,9 @@ class Signal:
         over this object but by the one over what is returned, with those that wait already and were
         not taken. So who subscribes when it is told of a peer, or of its offer, loses no candidate.
         Both iterations yield `PeerJoined` and `PeerLeft` of that peer, an `Error` about what was
-        sent to it, and `Disconnected` and `Reconnected`. Leave the iteration, or `close`, for the
-        application to get the peer's next offer.
+        sent to it, and `Disconnected` and `Reconnected`. `close` it for the application to get the
+        peer's next offer. As long as there is a subscription, an application that does not iterate
+        is not waited for: of more than 1024 events it loses the oldest.
 
         `with signal.subscribe("phone1") as calls:` and `async for event in calls:` go through them.
 
