@@ -5,6 +5,7 @@
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
 # make bench-quick   measures it beside one other in a minute: for before and after a change
 # make fuzz    looks for a minute for input that the server cannot take; finds go to fuzz/crashes
+# make screenshots   takes the documents' pictures of the pages anew; needs Debian's chromium
 # make soak    an hour of calls, drops and resumes: is anything left? make soak-short: 10 minutes
 #
 # All make a virtual environment in .venv first, if there is none, and install into it.
@@ -16,7 +17,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve demo test lint types tests test-lowest bench bench-quick conformance fuzz soak soak-short clean
+.PHONY: serve demo test lint types tests test-lowest bench bench-quick conformance fuzz screenshots soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -78,6 +79,9 @@ $(VENV)/installed-atheris: $(VENV)/installed-test
 	@touch $@
 
 # OPTIONS="--minutes 30" for another time, "--seed 7" for another order of things.
+screenshots: $(VENV)/installed-test
+	@$(BIN)/python tests/screenshots.py docs/images
+
 soak: $(VENV)/installed
 	@$(BIN)/python -m soak $(OPTIONS)
 

@@ -45,10 +45,12 @@ setup(
         "mdns": ["zeroconf>=0.132"],
         "test": [
             "aiortc>=1.16",
+            "axe-playwright-python>=0.1.4",
             "coverage>=7.6",
             "hypothesis>=6.112",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
+            "playwright>=1.56",
             "pytest>=8.3",
             "pytest-cov>=6.0",
             "pytest-twisted>=1.14.3",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import Restarted, Server, server
@@ -20,3 +21,12 @@ def restarted(tmp_path: Path) -> Iterator[Restarted]:
     made = Restarted(tmp_path)
     yield made
     made.server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real browser; each test has a context of its own in it."""
+    from browser import chromium  # skips where there is none
+
+    with chromium() as started:
+        yield started

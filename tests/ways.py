@@ -1,0 +1,75 @@
+"""Ways to a server over TCP that a test can cut, or let pass nothing, as a bad network does."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+class Way:
+    """A way to a port of this machine. `port`: where it begins."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        self._passable = threading.Event()
+        self._passable.set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stall(self) -> None:
+        """Let nothing pass from now on; nobody is told. What is sent meanwhile waits."""
+        self._passable.clear()
+
+    def flow(self) -> None:
+        """Let all pass again."""
+        self._passable.set()
+
+    def cut(self) -> None:
+        """End all connections, without a word of any protocol above TCP."""
+        sockets, self._sockets = self._sockets, []
+        for one in sockets:
+            with suppress(OSError):  # a thread may be reading from it: to close it is not enough
+                one.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+        self.flow()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._lead, args=(client,), daemon=True).start()
+
+    def _lead(self, client: socket.socket) -> None:
+        self._sockets.append(client)
+        self._passable.wait()
+        try:
+            there = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:  # nobody is there
+            client.close()
+            return
+        self._sockets.append(there)
+        for one, other in ((client, there), (there, client)):
+            threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
+        with one, suppress(OSError):
+            while data := one.recv(65536):
+                self._passable.wait()
+                other.sendall(data)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def way(target: int) -> Iterator[Way]:
+    """Have a way to a port for as long as the block takes."""
+    made = Way(target)
+    try:
+        yield made
+    finally:
+        made.close()
