@@ -40,6 +40,7 @@ setup(
         "websockets>=17.4",
     ],
     extras_require={
+        "aiortc": ["aiortc>=1.16", "websockets>=17.4"],
         "client": ["websockets>=17.4"],
         "mdns": ["zeroconf>=0.132"],
         "test": [

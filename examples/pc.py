@@ -1,8 +1,9 @@
-"""A PC for VI-SLAM: receives a phone's camera and IMU by WebRTC, and prints what arrives.
+"""A PC for VI-SLAM: receives phones' cameras and IMUs by WebRTC, and prints what arrives.
 
-    python examples/pc.py --room lab1 --save-frame first.png
+    python examples/pc.py --room lab1 --euroc recording
 
-It answers every offer that a peer of its room sends.
+It answers every offer of a peer of its room: of one phone after another, or of several at once.
+What comes can be written to disk; `recording` says what the times in there are worth.
 """
 
 import asyncio
@@ -11,15 +12,21 @@ import sys
 import time
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
+from typing import Any
 
 from aiortc import MediaStreamTrack, RTCDataChannel, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 from av import VideoFrame
-from signaling import Call, Message, Server, argument_parser, connect, run, sentence, until_first
+from common import argument_parser, client, run, tell_states, told, until_first
+from recording import Euroc, Pictures, Writer, free_folder
+
+from twisted_signal.client.aiortc import PeerCall, rtc_configuration
+from twisted_signal.client.events import Offer
+from twisted_signal.client.signal import Signal
 
 
 class Receiver:
-    """Counts what all phones send.
+    """Counts what all phones send, and has it written.
 
     Attributes:
         offers, frames, samples: how many arrived.
@@ -28,58 +35,55 @@ class Receiver:
         complete: done when as many frames and samples as wanted are there.
     """
 
-    def __init__(self, frames: int | None, samples: int | None, save_frame: Path | None) -> None:
-        """
-        Args:
-            frames, samples: how many are wanted. None: there is no end to it, or the other counts.
-            save_frame: where the first frame goes, a PNG.
-        """
+    def __init__(self, options: Namespace) -> None:
+        """`options`: of the command line. Wanted frames or samples None: the other counts."""
         self.offers = 0
         self.frames = 0
         self.samples = 0
         self.resolution = "no frame"
-        self.sample: Message | None = None
+        self.sample: dict[str, Any] | None = None
         self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wanted_frames = frames
-        self._wanted_samples = samples
-        self._save_frame = save_frame
+        self._wanted_frames: int | None = options.frames
+        self._wanted_samples: int | None = options.samples
+        self._save_frame: Path | None = options.save_frame
+        self._writer = Writer()
+        self._pictures: Pictures | None = None
+        if options.save_frames is not None:
+            self._pictures = Pictures(self._writer, options.save_frames)
+        self._euroc: Path | None = options.euroc
 
-    def receive_from(self, connection: RTCPeerConnection) -> None:
+    def receive_from(self, pc: RTCPeerConnection) -> "Stream":
         """Count what comes by a connection."""
         self.offers += 1
-        connection.on("track", self._receive_frames)
-        connection.on("datachannel", self._receive_samples)
+        euroc = None
+        if self._euroc is not None:
+            try:
+                euroc = Euroc(self._writer, free_folder(self._euroc))
+            except OSError as error:
+                self.fail(error)
+        return Stream(self, pc, euroc)
 
-    async def _receive_frames(self, track: MediaStreamTrack) -> None:
-        try:
-            while True:
-                frame = await track.recv()
-                if isinstance(frame, VideoFrame):  # not sound
-                    await self._receive_frame(frame)
-        except MediaStreamError:
-            pass  # the phone ended the track
-        except Exception as error:  # or nobody would hear of it: this runs in a task of aiortc's
-            if not self.complete.done():
-                self.complete.set_exception(error)
-
-    async def _receive_frame(self, frame: VideoFrame) -> None:
-        """This is where a SLAM system would take the frame: `frame.to_ndarray(format="gray")`."""
+    async def frame_came(self, frame: VideoFrame) -> None:
+        """Count a frame."""
         if self._save_frame is not None:
             path, self._save_frame = self._save_frame, None
             await asyncio.to_thread(frame.save, str(path))
+        if self._pictures is not None:
+            self._pictures.add(frame)
         self.frames += 1
         self.resolution = f"{frame.width}x{frame.height}"
         self._check_complete()
 
-    def _receive_samples(self, channel: RTCDataChannel) -> None:
-        if channel.label == "imu":
-            channel.on("message", self._receive_sample)
-
-    def _receive_sample(self, text: str) -> None:
-        """This is where a SLAM system would take the sample."""
-        self.sample = json.loads(text)
+    def sample_came(self, sample: dict[str, Any]) -> None:
+        """Count a sample."""
+        self.sample = sample
         self.samples += 1
         self._check_complete()
+
+    def fail(self, error: Exception) -> None:
+        """Something is wrong that more frames or samples do not mend."""
+        if not self.complete.done():
+            self.complete.set_exception(error)
 
     def _check_complete(self) -> None:
         endless = self._wanted_frames is None and self._wanted_samples is None
@@ -115,48 +119,117 @@ class Receiver:
             )
         )
 
+    async def close(self) -> None:
+        """Have all written that came."""
+        await asyncio.to_thread(self._writer.close)
+        if self._writer.dropped:
+            print(f"{self._writer.dropped} frames were not written: the disk is too slow")
 
-async def answer(server: Server, receiver: Receiver, *, trickle: bool) -> None:
+
+class Stream:
+    """What one phone sends. This is where a SLAM system would take it."""
+
+    def __init__(self, receiver: Receiver, pc: RTCPeerConnection, euroc: Euroc | None) -> None:
+        self._receiver = receiver
+        self._euroc = euroc
+        pc.on("track", self._receive_frames)
+        pc.on("datachannel", self._receive_samples)
+
+    async def _receive_frames(self, track: MediaStreamTrack) -> None:
+        try:
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, VideoFrame):  # not sound
+                    await self._receive_frame(frame)  # frame.to_ndarray(format="gray")
+        except MediaStreamError:
+            pass  # the phone ended the track
+        except Exception as error:  # or nobody would hear of it: this runs in a task of aiortc's
+            self._receiver.fail(error)
+
+    async def _receive_frame(self, frame: VideoFrame) -> None:
+        if self._euroc is not None:
+            self._euroc.add_frame(frame, time.monotonic_ns())
+        await self._receiver.frame_came(frame)
+
+    def _receive_samples(self, channel: RTCDataChannel) -> None:
+        if channel.label == "imu":
+            channel.on("message", self._receive_sample)
+
+    def _receive_sample(self, text: str) -> None:
+        try:
+            sample = json.loads(text)
+            if self._euroc is not None:
+                self._euroc.add_sample(sample, time.monotonic_ns())
+            self._receiver.sample_came(sample)
+        except OSError as error:
+            self._receiver.fail(error)
+        except (ValueError, KeyError, TypeError) as error:
+            print(f"Ignored a sample: {error!r}", file=sys.stderr, flush=True)
+
+    async def close(self) -> None:
+        """Nothing more comes."""
+        if self._euroc is not None:
+            try:
+                await asyncio.to_thread(self._euroc.close)  # which waits for the disk
+                print(f"Recorded {self._euroc.summary()}", flush=True)
+            except OSError as error:
+                self._receiver.fail(error)
+
+
+async def answer(signal: Signal, receiver: Receiver, options: Namespace) -> None:
     """Answer the offers of all phones, for as long as the server is there."""
-    calls: dict[str, Call] = {}
+    calls: set[asyncio.Task[None]] = set()
     try:
-        while True:
-            message = await server.receive()
-            match message["type"]:
-                case "offer":
-                    peer_id = message["sender_id"]
-                    if peer_id in calls:  # the phone starts anew
-                        await calls[peer_id].close()
-                    call = calls[peer_id] = Call(server, peer_id, trickle=trickle)
-                    receiver.receive_from(call.connection)
-                    await call.handle(message)
-                case "ice_candidate" if message["sender_id"] in calls:
-                    await calls[message["sender_id"]].handle(message)
-                case "peer_left" if message["client_id"] in calls:
-                    await calls.pop(message["client_id"]).close()
-                case "error":
-                    print(sentence(message), file=sys.stderr, flush=True)
+        async for event in told(signal, where(options)):
+            if isinstance(event, Offer):
+                pc = RTCPeerConnection(rtc_configuration(signal))
+                tell_states(pc, event.peer_id)
+                call = PeerCall(
+                    signal, pc, event.peer_id, offer=False, trickle=options.trickle, first=[event]
+                )
+                task = asyncio.create_task(receive(call, receiver.receive_from(pc)))
+                calls.add(task)
+                task.add_done_callback(calls.discard)
     finally:
-        for call in calls.values():
-            await call.close()
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def receive(call: PeerCall, stream: Stream) -> None:
+    """Receive from a phone until the call has ended."""
+    try:
+        await call.connected()
+        await call.ended()
+    except ConnectionError as error:
+        print(f"Call with {call.peer_id}: {error}", file=sys.stderr, flush=True)
+    finally:
+        call.close()
+        await call.pc.close()
+        await stream.close()
+
+
+def where(options: Namespace) -> str:
+    """Return who this is, for sentences."""
+    return f"{options.id} in room {options.room}"
 
 
 async def main(options: Namespace) -> int:
     """Receive for as long as the options say."""
-    receiver = Receiver(options.frames, options.samples, options.save_frame)
+    receiver = Receiver(options)
     try:
-        names = {"client_id": options.id, "room_id": options.room, "client_type": "pc"}
-        async with asyncio.timeout(options.timeout), connect(options.url, names) as server:
+        async with asyncio.timeout(options.timeout), await client(options, "pc") as signal:
+            print(f"Registered as {where(options)}", flush=True)
             await until_first(
-                answer(server, receiver, trickle=options.trickle),
-                receiver.report(),
-                receiver.complete,
+                answer(signal, receiver, options), receiver.report(), receiver.complete
             )
     except TimeoutError:
         print(
             f"Gave up after {options.timeout:g} s; arrived: {receiver.summary()}", file=sys.stderr
         )
         return 1
+    finally:
+        await receiver.close()
     print(f"Last sample: {json.dumps(receiver.sample)}")
     print(f"Complete; arrived: {receiver.summary()}")
     return 0
@@ -172,6 +245,13 @@ def png(text: str) -> Path:
 if __name__ == "__main__":
     parser = argument_parser("Receives camera frames and IMU samples from phones.", "pc")
     parser.add_argument("--save-frame", type=png, metavar="FILE.png", help="save the first frame")
+    parser.add_argument("--save-frames", type=Path, metavar="DIR", help="save all frames, as PNG")
+    parser.add_argument(
+        "--euroc",
+        type=Path,
+        metavar="DIR",
+        help="record in the form of the EuRoC MAV data set; a second phone's goes to DIR-2",
+    )
     parser.add_argument("--frames", type=int, metavar="N", help="end when N frames are there")
     parser.add_argument("--samples", type=int, metavar="N", help="end when N samples are there")
     parser.add_argument(

@@ -2,8 +2,8 @@
 
     python examples/phone.py --room lab1
 
-It offers to the first peer of its room. With --app it speaks to the server as the VI-SLAM
-project's Android app does.
+It offers to the first peer of its room that is no phone. With --app it speaks to the server as the
+VI-SLAM project's Android app does.
 """
 
 import asyncio
@@ -13,11 +13,19 @@ import sys
 import time
 from argparse import ArgumentTypeError, Namespace
 from itertools import count
-from urllib.parse import urlencode, urlsplit
 
 from aiortc import RTCPeerConnection, VideoStreamTrack
+from app import app
 from av import VideoFrame
-from signaling import Call, Server, argument_parser, connect, run, sentence, until_first
+from common import argument_parser, client, run, tell_states, told, trusted, until_first
+
+from twisted_signal.client.aiortc import connect_peer, rtc_configuration
+from twisted_signal.client.events import PeerJoined
+from twisted_signal.client.signal import Signal
+from twisted_signal.client.signaling import Signaling
+
+PHONES = ("android", "phone")
+"""Client types of those that stream, as this one does."""
 
 IMU_PERIOD_NS = 5_000_000  # 200 samples a second
 GRAVITY = 9.81  # m/s²
@@ -114,63 +122,60 @@ def imu_sample(timestamp_ns: int) -> dict[str, int | float]:
     }
 
 
-async def meet(server: Server) -> str | None:
-    """Return the id of the room's first peer, once there is one; the app does not know it."""
-    while True:
-        match await server.receive():
-            case {"type": "registered", "peers": []}:
-                print("Waiting for a peer", flush=True)
-            case {"type": "registered", "peers": [str() | None as peer_id, *_]}:
+async def meet(signal: Signal, where: str) -> str:
+    """Return the id of the room's first peer that is no phone, once there is one."""
+    for peer_id, client_type in signal.peers.items():
+        if client_type not in PHONES:
+            return peer_id
+    print("Waiting for a peer", flush=True)
+    async for event in told(signal, where):
+        match event:
+            case PeerJoined(peer_id, client_type) if client_type not in PHONES:
                 return peer_id
-            case {"type": "peer_joined", "client_id": str(peer_id)}:
-                return peer_id
+    raise ConnectionError("The client has left the room")
 
 
-async def listen(server: Server, call: Call) -> None:
-    """Give the call what its peer says, until the peer leaves.
+async def stream(signal: Signaling, peer_id: str, options: Namespace, where: str) -> None:
+    """Stream to a peer until it ends the call, or for as long as the options say."""
+    pc = RTCPeerConnection(rtc_configuration(signal))
+    camera, imu = Camera(*options.size), Imu(pc)
+    pc.addTrack(camera)
+    tell_states(pc, peer_id or "the peer")
 
-    Raises:
-        ConnectionError: the server refuses something.
-    """
-    while True:
-        message = await server.receive()
-        match message["type"]:
-            case "answer" | "ice_candidate":
-                await call.handle(message)
-            case "peer_left" if message["client_id"] == call.peer_id:
-                print(f"{call.peer_id} left", flush=True)
-                return
-            case "registered" if call.peer_id in message["peers"]:
-                await call.offer_again()
-            case "peer_joined" if message["client_id"] == call.peer_id:
-                await call.offer_again()
-            case "error":
-                raise ConnectionError(sentence(message))
+    def tell_offer() -> None:
+        if pc.signalingState == "have-local-offer":
+            print(f"Offered to {peer_id or 'whoever is in the room'}", flush=True)
+
+    pc.on("signalingstatechange", tell_offer)
+    telling = asyncio.create_task(tell(signal, where))
+    try:
+        call = await connect_peer(signal, pc, peer_id, trickle=options.trickle)
+        await until_first(call.ended(), imu.stream(options.seconds))
+    finally:
+        telling.cancel()
+        await pc.close()
+    print(f"Sent {camera.frames} frames and {imu.samples} samples")
 
 
-def app_url(options: Namespace) -> str:
-    """Return where the app connects to: it has a path of its own, and registers by the query."""
-    names = {"room": options.room, "client_id": options.id, "client_type": "android"}
-    url: str = options.url
-    return urlsplit(url)._replace(path="/signaling", query=urlencode(names)).geturl()
+async def tell(signal: Signaling, where: str) -> None:
+    """Print what becomes of the way to the server; a call goes on without."""
+    try:
+        async for _ in told(signal, where):
+            pass
+    except ConnectionError as error:
+        print(error, file=sys.stderr)
 
 
 async def main(options: Namespace) -> int:
-    """Stream until the peer leaves, or for as long as the options say."""
-    names = {"client_id": options.id, "room_id": options.room, "client_type": "android"}
-    async with (
-        connect(app_url(options), None) if options.app else connect(options.url, names)
-    ) as server:
-        call = Call(server, await meet(server), trickle=options.trickle)
-        camera, imu = Camera(*options.size), Imu(call.connection)
-        call.connection.addTrack(camera)
-        try:
-            await call.offer()
-            print(f"Offered to {call.peer_id or 'whoever is in the room'}", flush=True)
-            await until_first(listen(server, call), imu.stream(options.seconds), call.ended())
-        finally:
-            await call.close()
-    print(f"Sent {camera.frames} frames and {imu.samples} samples")
+    """Stream to the first peer."""
+    where = f"{options.id} in room {options.room}"
+    if options.app:
+        async with app(options, await trusted(options)) as flat:
+            await stream(flat, "", options, where)
+        return 0
+    async with await client(options, "android") as signal:
+        print(f"Registered as {where}", flush=True)
+        await stream(signal, await meet(signal, where), options, where)
     return 0
 
 

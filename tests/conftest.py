@@ -1,10 +1,11 @@
 """Fixtures that several test modules share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Server, server
+from processes import Restarted, Server, server
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +13,14 @@ def signal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server on a free port; rooms keep the tests of a module apart."""
     with server("--log-level", "DEBUG", cwd=tmp_path_factory.mktemp("server")) as started:
         yield started
+
+
+@pytest.fixture
+def restarted(tmp_path: Path) -> Iterator[Restarted]:
+    """A real server of the test's own, to be killed and started again."""
+    made = Restarted(tmp_path)
+    yield made
+    made.server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -468,6 +468,17 @@ class TestHearing:
             Message("phone", "again"),
         ]
 
+    def test_what_a_peer_says_once_more_in_order_is_not_told_again(self) -> None:
+        play = inside(phone="android")
+        end = IceCandidate("phone", None)
+        for _ in range(2):
+            for sdp in ("one", "two", "three"):
+                play.say("offer", sender_id="phone", sdp=sdp)
+                play.say("ice_candidate", sender_id="phone", candidate=None)
+        assert play.told() == [
+            event for sdp in ("one", "two", "three") for event in (Offer("phone", sdp), end)
+        ]
+
     def test_a_new_offer_may_have_the_candidates_of_the_one_before(self) -> None:
         play = inside(phone="android")
         for sdp in ("one", "two"):

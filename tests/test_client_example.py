@@ -12,7 +12,7 @@ from twisted_signal.client.asyncio import connect
 from twisted_signal.client.events import Message
 
 PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
-EXAMPLE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+EXAMPLE, *OTHERS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 ON_TWISTED = "task.react(lambda reactor: Deferred.fromCoroutine(main()))"
 
 
@@ -49,3 +49,18 @@ def test_the_example_for_python_greets_a_peer_and_prints_what_it_says(
         greeting = asyncio.run(asyncio.wait_for(visit(), PATIENCE))
         assert greeting == Message("pc", "Hello, android")
         example.wait_for("^phone says 'I am here'$")
+
+
+def test_the_example_with_aiortc_sends_a_picture(signal_server: Server, tmp_path: Path) -> None:
+    pytest.importorskip("aiortc", reason="aiortc is not installed")
+    (code,) = (one for one in OTHERS if "import connect_peer" in one)
+    path = tmp_path / "example.py"
+    path.write_text(code.replace("ws://127.0.0.1:8765", signal_server.url), encoding="utf-8")
+    options = ("--url", signal_server.url, "--frames", "5", "--timeout", str(PATIENCE))
+
+    with (
+        running(sys.executable, ROOT / "examples" / "pc.py", *options) as receiver,
+        running(sys.executable, path) as example,
+    ):
+        assert receiver.wait() == 0, receiver.output
+        assert example.wait() == 0, example.output

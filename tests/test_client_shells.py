@@ -308,13 +308,6 @@ def test_what_is_on_its_way_when_the_connection_breaks_is_told_once(
     assert cut.is_last is not LOST[way]  # it was cut
 
 
-@pytest.fixture
-def restarted(tmp_path: Path) -> Iterator[Restarted]:
-    made = Restarted(tmp_path)
-    yield made
-    made.server.stop()
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 def test_a_server_that_is_restarted_has_everybody_back(
     shell: Shell, restarted: Restarted, number: int

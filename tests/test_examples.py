@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 from cut import Cut
-from processes import PATIENCE, ROOT, Server, Watched, running
+from processes import PATIENCE, ROOT, Restarted, Server, Watched, running, server
+from tokens import SECRET
 
 av = pytest.importorskip("av", reason="aiortc, and with it PyAV, is not installed")
 pytest.importorskip("aiortc", reason="aiortc is not installed")
@@ -196,6 +199,64 @@ def test_what_the_server_refuses_is_one_clear_line(
     assert "Traceback" not in sender.output
 
 
+def test_the_pc_that_is_put_out_says_so_in_one_clear_line(tmp_path: Path) -> None:
+    with server("--duplicate-id=replace", cwd=tmp_path) as replacing, pc(replacing, "out") as first:
+        first.wait_for("^Registered as pc ")
+        with pc(replacing, "out"):
+            assert first.wait() == 1
+    first.wait_for("^The server closed the connection to .*: 4409 ")
+    assert "Traceback" not in first.output
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server with a certificate of its own that wants tokens, and where to find it."""
+    folder = tmp_path_factory.mktemp("secure")
+    (folder / "secret").write_bytes(SECRET)
+    options = ("--tls-port=0", "--self-signed", "--auth-secret-file", str(folder / "secret"))
+    with server(*options, "--state-dir", str(folder), cwd=folder) as started:
+        yield started, started.wait_for(r"Listening on (wss://127\S+)")[1]
+
+
+def certificate_of(url: str, folder: Path) -> Path:
+    (folder / "server.pem").write_text(
+        ssl.get_server_certificate(("127.0.0.1", urlsplit(url).port or 0))
+    )
+    return folder / "server.pem"
+
+
+@pytest.mark.parametrize("app", [[], ["--app"]], ids=["readme", "app"])
+@pytest.mark.parametrize("trust", ["--insecure", "--fingerprint", "--ca"])
+def test_they_meet_at_a_server_with_a_certificate_of_its_own(
+    secure: tuple[Server, str], tmp_path: Path, trust: str, app: list[str]
+) -> None:
+    started, url = secure
+    argument = {
+        "--insecure": (),
+        "--fingerprint": (started.wait_for(r"((?:[0-9A-F]{2}:){31}[0-9A-F]{2})")[1],),
+        "--ca": (certificate_of(url, tmp_path),),
+    }[trust]
+    token = jwt.encode({"exp": time.time() + 600, "room": "*"}, SECRET)
+    options = ("--room", f"tls{trust}{app}", "--token", token, trust, *argument)
+    with running(*example("pc.py", url, *options, *UNTIL_ARRIVED)) as receiver:
+        receiver.wait_for("^Registered as ")
+        with running(*example("phone.py", url, *options, *app)) as sender:
+            check_arrived(receiver, sender)
+
+
+@pytest.mark.parametrize("name", ["phone.py", "pc.py"])
+def test_a_certificate_that_is_not_trusted_is_one_clear_line(
+    secure: tuple[Server, str], name: str
+) -> None:
+    ended = subprocess.run(
+        example(name, secure[1]), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"Cannot connect to {secure[1]}: ")
+    assert "certificate" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Let processes have SIGINT: what a shell starts with `&` ignores it, and so do its own."""
@@ -213,28 +274,6 @@ def test_an_interrupt_ends_it_quietly(
         process.wait_for("^Registered as ")
         assert process.stop(signal.SIGINT) == 130
     assert "Traceback" not in process.output
-
-
-class Restarted:
-    """A server on one port, which is killed and started again."""
-
-    def __init__(self, cwd: Path) -> None:
-        self._cwd = cwd
-        self.server = Server("--port", "0", cwd=cwd)
-        self.url = self.server.url
-
-    def kill(self) -> None:
-        self.server.stop(signal.SIGKILL)
-
-    def start(self) -> None:
-        self.server = Server("--port", str(urlsplit(self.url).port), cwd=self._cwd)
-
-
-@pytest.fixture
-def restarted(tmp_path: Path) -> Iterator[Restarted]:
-    made = Restarted(tmp_path)
-    yield made
-    made.server.stop()
 
 
 @pytest.mark.parametrize("options", [[], ["--app"]], ids=["readme", "app"])

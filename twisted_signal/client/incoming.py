@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -26,26 +27,29 @@ def read(text: str | bytes) -> messages.ServerMessage | None:
         return None
 
 
-_SCENE = 64
-"""How many of the last things that a peer said are remembered."""
+_MOST_REMEMBERED = 256
+"""How many of the last things that a peer said are remembered: more than may wait to be sent."""
 
 
 class Hearing:
-    """What peers say, once each: who lost its connection may say what it said last once more.
+    """What peers say, once each: who lost its connection may say its last words again, in order.
 
     Only offers, answers and candidates are compared; two messages of an application may well be
-    equal.
+    equal. A candidate is the same only after the same description.
     """
 
     def __init__(self) -> None:
         self._last_of: dict[str, deque[bytes]] = {}
+        self._described_by: dict[str, bytes] = {}
 
     def forget(self, peer_id: str | None = None) -> None:
         """A peer, or all of them, begin anew."""
         if peer_id is None:
             self._last_of.clear()
+            self._described_by.clear()
         else:
             self._last_of.pop(peer_id, None)
+            self._described_by.pop(peer_id, None)
 
     def event(self, message: messages.Relayed) -> CallEvent | Message | None:
         """Return what a peer said; None, if it makes no sense or was heard before."""
@@ -63,14 +67,15 @@ class Hearing:
         return event
 
     def _was_heard(self, event: CallEvent) -> bool:
-        said = msgspec.json.encode((type(event).__name__, event))
-        last = self._last_of.get(event.peer_id)
-        if last is None:
-            last = self._last_of[event.peer_id] = deque(maxlen=_SCENE)
+        digest = blake2b(msgspec.json.encode((type(event).__name__, event)), digest_size=16)
+        if isinstance(event, IceCandidate):
+            digest.update(self._described_by.get(event.peer_id, b""))
+        said = digest.digest()
+        if not isinstance(event, IceCandidate):
+            self._described_by[event.peer_id] = said
+        last = self._last_of.setdefault(event.peer_id, deque(maxlen=_MOST_REMEMBERED))
         if said in last:
             return True
-        if not isinstance(event, IceCandidate):
-            last.clear()  # its candidates may be like those of before
         last.append(said)
         return False
 

@@ -206,11 +206,15 @@ class Subscription:
         self._events = driver.inbox.subscribe(peer_id, first)
         self._is_closed = False
 
-    def close(self) -> None:
+    def close(self, untaken: Iterable[Event] = ()) -> None:
         """Let the application have what the peer says from now on; iteration ends.
 
         Of what was not taken, it gets the last offer and what followed: a peer that begins anew.
+
+        Args:
+            untaken: what was taken from the iteration last, and was not for this call.
         """
+        self._events.extendleft(reversed(list(untaken)))
         self._is_closed = True
         self._driver.inbox.unsubscribe(self.peer_id, self._events)
         self._driver.step()
