@@ -42,20 +42,23 @@ export interface Answer { type: "answer"; peerId: string; sdp: RTCSessionDescrip
 export interface IceCandidate { type: "ice_candidate"; peerId: string; candidate: RTCIceCandidateInit | null }
 /** What a peer said to you, or to the room. */
 export interface Message { type: "message"; peerId: string; data: unknown }
-/** Who is in the room, of which type: told once after entering where somebody is there. */
-export interface Peers { type: "peers"; peers: { peerId: string; clientType: string }[] }
-/** The server refused a message; `peerId` is whom it was for. What passes is tried again by itself. */
+/** The types of who is in the room, by ids: told after entering where somebody is there. */
+export interface Peers { type: "peers"; peers: Map<string, string> }
+/** The server refused a message; `targetId` is whom it was for. What passes is tried again by itself. */
 export interface ServerError {
-  type: "error"; code: ErrorCode; message: string; peerId: string | null; retryAfterMs: number | null;
+  type: "error"; code: ErrorCode; message: string; targetId: string | null; retryAfterMs: number | null;
 }
+/** The connection broke; it is tried again by itself. `reason` is in words. */
+export interface Disconnected { type: "disconnected"; reason: string }
 /**
  * The connection broke and is there again: `resumed` without a loss, or else by a fresh registration, as
- * after a restart of the server, when peers may still be on their way back.
+ * after a restart of the server. Who came and went meanwhile is told after this.
  */
-export interface Reconnected { type: "reconnected"; resumed: boolean; peers: string[] }
+export interface Reconnected { type: "reconnected"; resumed: boolean }
 
 export type SignalEvent =
-  | PeerJoined | PeerLeft | Offer | Answer | IceCandidate | Message | Peers | ServerError | Reconnected;
+  | PeerJoined | PeerLeft | Offer | Answer | IceCandidate | Message | Peers | ServerError | Disconnected
+  | Reconnected;
 
 export type SignalState = "connecting" | "connected" | "waiting" | "closed";
 
@@ -79,20 +82,21 @@ export class Signal extends EventTarget implements AsyncIterable<SignalEvent> {
   readonly reason: string;
   /** In the state "waiting", when the next try is, on performance.now()'s clock. */
   readonly retryAt: number;
-  /** Ids of who else is in the room, in the order in which they joined. */
-  readonly peers: string[];
+  /**
+   * The types of who else is in the room, by ids, in the order in which they joined; "" for the moment until
+   * the type is known, which the event `peers` tells.
+   */
+  readonly peers: Map<string, string>;
   /** For RTCConfiguration; renewed before they expire, with the event `iceservers`. */
   readonly iceServers: RTCIceServer[];
 
   sendOffer(peerId: string, sdp: RTCSessionDescriptionInit | string): void;
   sendAnswer(peerId: string, sdp: RTCSessionDescriptionInit | string): void;
   sendIceCandidate(peerId: string, candidate: RTCIceCandidateInit | null): void;
-  /** `peerId` null: to all in the room. */
-  sendMessage(peerId: string | null, data: unknown): void;
+  /** Without `peerId`: to all in the room. */
+  sendMessage(data: unknown, peerId?: string | null): void;
   /** Show a fresh token before the one that was shown expires. */
-  sendToken(token: string): void;
-  /** The type that a peer has registered as; undefined until it is known. */
-  clientTypeOf(peerId: string): string | undefined;
+  renewToken(token: string): void;
   /** Take from what waits to be read all offers, answers and candidates of a peer. */
   takeCallEvents(peerId: string): (Offer | Answer | IceCandidate)[];
   /** Leave the room for good; the iterator ends. */

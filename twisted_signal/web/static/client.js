@@ -68,7 +68,7 @@ export class Signal extends EventTarget {
   state = "connecting"; // then "connected", "waiting" (for the next try) or "closed"
   reason = ""; // in words, why it is not connected
   retryAt = 0; // when the next try is, on performance.now()'s clock
-  peers = []; // ids, in the order in which they joined
+  peers = new Map(); // types by ids, in the order in which they joined; "" until the type is known
   iceServers = [];
 
   #url;
@@ -91,7 +91,7 @@ export class Signal extends EventTarget {
   #window = Infinity; // how many may be on their way
   #sent = 0; // how many of the outbox went out by this connection
   #pings = []; // for each that is not answered, how many of the outbox went before it
-  #clientTypes = new Map();
+  #newcomers = new Set(); // who came while the connection was away, and is not told of yet
   #events = [];
   #readers = [];
   #settleReady;
@@ -121,19 +121,16 @@ export class Signal extends EventTarget {
   /** Relay an RTCIceCandidateInit, or null at the end of candidates. */
   sendIceCandidate(peerId, candidate) { this.#relay({ type: "ice_candidate", target_id: peerId, candidate }); }
 
-  /** Relay any JSON to a peer, or with null to all in the room. It may be lost where the connection breaks. */
-  sendMessage(peerId, data) {
+  /** Relay any JSON to a peer, or to all in the room. It may be lost where the connection breaks. */
+  sendMessage(data, peerId = null) {
     this.#relay({ type: "message", data, ...(peerId === null ? {} : { target_id: peerId }) });
   }
 
   /** Show a fresh token before the one that was shown expires. */
-  sendToken(token) {
+  renewToken(token) {
     this.#token = token;
     if (this.state === "connected") this.#say({ type: "token", token });
   }
-
-  /** What type a peer of the room has registered as; undefined until that is known. */
-  clientTypeOf(peerId) { return this.#clientTypes.get(peerId); }
 
   /** Leave the room for good. */
   close() { this.#end(null, 1000); }
@@ -209,7 +206,8 @@ export class Signal extends EventTarget {
     this.#received = 0;
     this.#attempts = 0;
     this.#pings = [];
-    this.peers = message.peers;
+    const before = this.peers;
+    this.peers = new Map(message.peers.map((peerId) => [peerId, before.get(peerId) ?? ""]));
     // Who resumes says again what may not have arrived; a peer can take all of it twice but for
     // `message`. After a fresh registration, what was said belongs to a call of before.
     this.#outbox = this.#outbox.filter((one, index) =>
@@ -220,11 +218,18 @@ export class Signal extends EventTarget {
     this.#flush();
     this.#watch();
     if (!again) this.#settleReady.resolve();
-    else this.#emit({ type: "reconnected", resumed, peers: [...this.peers] });
-    if (this.peers.some((peerId) => !this.#clientTypes.has(peerId))) this.#say({ type: "peers" });
+    else this.#emit({ type: "reconnected", resumed });
+    if (again && !resumed) { // who came and went meanwhile; those who came, when their types are known
+      this.#newcomers = new Set(message.peers.filter((peerId) => !before.has(peerId)));
+      for (const peerId of before.keys()) {
+        if (!this.peers.has(peerId)) this.#emit({ type: "peer_left", peerId });
+      }
+    }
+    if ([...this.peers.values()].includes("")) this.#say({ type: "peers" });
   }
 
   #broke(reason) {
+    if (this.state === "connected") this.#emit({ type: "disconnected", reason });
     this.#drop();
     const pause = Math.min(LONGEST_PAUSE_MS, 500 * 2 ** this.#attempts++) * (0.5 + Math.random() / 2);
     this.#retryIn(pause);
@@ -309,28 +314,28 @@ export class Signal extends EventTarget {
     this.#received += 1;
     this.#heard = performance.now();
     if (this.state === "connected") this.#watch();
-    const peerId = message.sender_id ?? message.client_id ?? message.target_id ?? null;
+    const peerId = message.sender_id ?? message.client_id;
     switch (message.type) {
       case "registered":
       case "resumed":
         this.#entered(message);
         break;
       case "peer_joined":
-        this.peers = [...this.peers.filter((one) => one !== peerId), peerId];
-        this.#clientTypes.set(peerId, message.client_type);
+        this.#newcomers.delete(peerId);
+        this.peers.delete(peerId); // who comes again is last
+        this.peers.set(peerId, message.client_type);
         this.#emit({ type: "peer_joined", peerId, clientType: message.client_type });
         break;
       case "peer_left":
-        this.peers = this.peers.filter((one) => one !== peerId);
-        this.#clientTypes.delete(peerId);
+        this.peers.delete(peerId);
         this.#emit({ type: "peer_left", peerId });
         break;
       case "peers":
-        for (const one of message.peers) this.#clientTypes.set(one.client_id, one.client_type);
-        this.#emit({
-          type: "peers",
-          peers: message.peers.map((one) => ({ peerId: one.client_id, clientType: one.client_type })),
-        });
+        this.peers = new Map(message.peers.map((one) => [one.client_id, one.client_type]));
+        this.#emit({ type: "peers", peers: new Map(this.peers) });
+        for (const [one, clientType] of this.peers) {
+          if (this.#newcomers.delete(one)) this.#emit({ type: "peer_joined", peerId: one, clientType });
+        }
         break;
       case "answer":
       case "offer":
@@ -355,13 +360,13 @@ export class Signal extends EventTarget {
         this.#wait(message.reconnect_in_ms);
         break;
       case "error":
-        this.#refused(message, peerId);
+        this.#refused(message);
         break;
       default: // of a later server
     }
   }
 
-  #refused({ code, message, retry_after_ms: retryAfterMs = null }, peerId) {
+  #refused({ code, message, target_id: targetId = null, retry_after_ms: retryAfterMs = null }) {
     if (retryAfterMs !== null) {
       // All is refused until then, pings too; what was refused is said again, bit by bit.
       this.#window = CAREFUL;
@@ -373,14 +378,13 @@ export class Signal extends EventTarget {
       this.#flushTimer = setTimeout(again, retryAfterMs);
     } else if (this.state !== "connected" && code === "resume_expired") {
       this.#resumeToken = null;
-      this.#clientTypes.clear();
       this.#enter();
       return;
     } else if (this.state !== "connected" || code === "unauthorized" || code === "forbidden") {
       this.#end(new SignalError(code, message));
       return;
     }
-    this.#emit({ type: "error", code, message, peerId, retryAfterMs });
+    this.#emit({ type: "error", code, message, targetId, retryAfterMs });
   }
 
   /** So many of the outbox have arrived: the server takes messages in their order. */
@@ -475,7 +479,7 @@ class Call {
     pc.addEventListener("icecandidate", this.#onCandidate);
     pc.addEventListener("iceconnectionstatechange", this.#onIceState);
     globalThis.addEventListener?.("online", this.#recover);
-    peerId ??= signal.peers[0] ?? null;
+    peerId ??= [...signal.peers.keys()][0] ?? null;
     if (peerId !== null) this.#meet(peerId);
     if (offer !== null) this.#take(offer);
     if (peerId !== null) for (const event of signal.takeCallEvents(peerId)) this.#take(event);
@@ -589,8 +593,8 @@ class Call {
     }
   };
 
-  #afterBreak({ resumed, peers }) {
-    if (!resumed && peers.includes(this.#peerId)) this.#sendOffer();
+  #afterBreak({ resumed }) {
+    if (!resumed && this.#signal.peers.has(this.#peerId)) this.#sendOffer();
     const lost = !resumed && this.#pc.remoteDescription && // a candidate, perhaps
       !["connected", "completed"].includes(this.#pc.iceConnectionState);
     if (lost) this.#pc.restartIce();

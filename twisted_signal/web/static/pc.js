@@ -160,7 +160,7 @@ class Pc {
         if (event.clientType !== "pc" && !phone) this.#arrived.set(event.peerId, performance.now());
         break;
       case "peers":
-        for (const { peerId, clientType } of event.peers) {
+        for (const [peerId, clientType] of event.peers) {
           if (clientType !== "pc" && !this.#phones.has(peerId) && !this.#arrived.has(peerId)) {
             this.#arrived.set(peerId, performance.now());
           }
@@ -212,7 +212,7 @@ class Pc {
 
   async look() {
     for (const phone of [...this.#phones.values()]) {
-      const here = this.#signal.state !== "connected" || this.#signal.peers.includes(phone.peerId);
+      const here = this.#signal.state !== "connected" || this.#signal.peers.has(phone.peerId);
       if (!here && !phone.connected) this.#remove(phone);
       else await phone.look();
     }

@@ -117,7 +117,7 @@ class Phone {
   /** Call the PC of the room, where there is one and it is not called already. */
   #seek() {
     if (this.#call !== null || this.#signal?.state !== "connected") return;
-    const pc = this.#signal.peers.find((peerId) => this.#signal.clientTypeOf(peerId) === "pc");
+    const [pc] = [...this.#signal.peers].find(([, clientType]) => clientType === "pc") ?? [];
     if (pc === undefined) return;
     this.#lastSamples = 0;
     this.#call = new Call(this.#signal, pc, this.#stream, (call) => {
@@ -136,7 +136,7 @@ class Phone {
       this.#seek();
       return;
     }
-    const here = this.#signal.state === "connected" && this.#signal.peers.includes(call.peerId);
+    const here = this.#signal.state === "connected" && this.#signal.peers.has(call.peerId);
     const overdue = call.brokenSince !== null && performance.now() - call.brokenSince > ANEW_MS;
     const gone = this.#signal.state === "connected" && !here && call.brokenSince !== null;
     if ((here && overdue) || gone) {
