@@ -46,7 +46,7 @@ PRELUDE = """
 def user(browser: Browser) -> Iterator[Visitor]:
     with visitor(browser) as made:
         yield made
-        assert made.complaints_but("WebSocket connection to .* failed|favicon.ico") == []
+        assert made.complaints_but("WebSocket connection to .* failed") == []
 
 
 def blank(user: Visitor, url: str) -> Page:

@@ -416,7 +416,29 @@ class TestTrouble:
                 "href", re.compile(r"^https://[\d.]+:\d+/demo/phone#room=lab1&id=phone1$")
             )
             expect(page.get_by_role("button", name="Start")).to_be_hidden()
-            assert phone.complaints_but("Cross-Origin-Opener-Policy") == []
+            assert phone.complaints == []
+
+
+class TestTheLinkForThePhone:
+    @pytest.mark.parametrize("path", ["/", "/demo/pc"])
+    def test_is_by_the_name_that_the_page_was_opened_by_where_a_phone_can_use_it(
+        self, secure: Server, pc: Visitor, path: str
+    ) -> None:
+        origin = f"https://signal.test:{urlsplit(tls_origin(secure)).port}"
+        page = pc.open(origin + path)
+        picture = page.get_by_role("img", name="QR code")
+        expect(picture).to_have_attribute("src", re.compile("^/demo/qr"))
+        link = unquote((picture.get_attribute("src") or "").partition("link=")[2])
+        assert link.startswith(f"{origin}/demo/phone#room=")
+
+    def test_is_that_of_the_network_where_the_page_is_of_this_machine(
+        self, secure: Server, pc: Visitor
+    ) -> None:
+        page = pc.open(f"{tls_origin(secure)}/demo/pc")
+        links = page.evaluate("fetch('/demo/links.json').then((response) => response.json())")
+        link = page.locator("#link")
+        expect(link).to_have_attribute("href", re.compile("#room="))
+        assert (link.get_attribute("href") or "").partition("#")[0] == links["phone"][0]
 
 
 class TestTheStartPage:

@@ -14,6 +14,7 @@ from memory import Memory, MemoryClient
 from processes import PATIENCE, Server, server
 
 from twisted_signal.admission import BURST
+from twisted_signal.limits import Limits
 from twisted_signal.web import connection
 from twisted_signal.web.connection import IDLE, LIFETIME, REQUESTS
 
@@ -278,6 +279,21 @@ def test_the_log_has_the_path_and_nothing_that_a_link_holds(
 
     assert "Page /static/x: 404" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_a_connection_that_a_browser_had_to_spare_is_counted_and_not_warned_of(
+    memory: WebMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    spare, slow = memory.browser(), memory.browser()
+    slow.receive(b"GET /")
+
+    memory.wait(Limits().handshake_timeout + 1)
+
+    assert spare.transport.aborted
+    assert slow.transport.aborted
+    assert memory.factory.refusals.count["handshake_timeout"] == 2
+    (warning,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert f"{slow.protocol.address}: The WebSocket handshake was not there" in warning.getMessage()
 
 
 # On real sockets

@@ -102,7 +102,7 @@ def test_no_more_pictures_are_made_than_the_server_has_time_for() -> None:
 
 
 def test_a_page_may_load_nothing_from_outside_and_run_nothing_inline() -> None:
-    headers = dict(security_headers("192.0.2.7:8766"))
+    headers = dict(security_headers("192.0.2.7:8766", secure=True))
 
     policy = dict(
         directive.strip().split(" ", 1)
@@ -113,10 +113,17 @@ def test_a_page_may_load_nothing_from_outside_and_run_nothing_inline() -> None:
     assert policy["connect-src"] == "'self' ws://192.0.2.7:8766 wss://192.0.2.7:8766"
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_without_tls_a_browser_is_told_nothing_that_it_would_complain_of() -> None:
+    headers = dict(security_headers("192.0.2.7:8765", secure=False))
+
+    assert "Cross-Origin-Opener-Policy" not in headers
 
 
 @pytest.mark.parametrize("host", ["", "a;script-src *", "a b", "a,b", "evil'", "a:1:2", "ä"])
 def test_a_strange_host_adds_nothing_to_the_policy(host: str) -> None:
-    policy = dict(security_headers(host))["Content-Security-Policy"]
+    policy = dict(security_headers(host, secure=False))["Content-Security-Policy"]
 
     assert "connect-src 'self';" in policy

@@ -144,10 +144,18 @@ class Channel(OpeningProtocol):
     def expire(self) -> None:
         """See `keepalive.Watched`."""
         if self.state == CONNECTING:
+            self._expire_handshake()
+        self.transport.abortConnection()
+
+    def _expire_handshake(self) -> None:
+        refusals, kind = self.factory.refusals, "handshake_timeout"
+        if self.factory.pages is not None and self._cut is None and not self._is_midway:
+            # Browsers open connections that they may need, and may never say anything by them.
+            refusals.count[kind] += 1
+        else:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            self.factory.refusals.note("handshake_timeout", self.address, sentence)
-        self.transport.abortConnection()
+            refusals.note(kind, self.address, sentence)
 
     def onFrameBegin(self) -> None:
         """A frame begins that Autobahn reads."""

@@ -16,6 +16,7 @@ from twisted_signal.advertisement import Advertisement
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.clock import run_steadily
+from twisted_signal.collector import spare_what_stays
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.invitation import Invitation
 from twisted_signal.keys import KeyFiles, UnusableKey
@@ -317,6 +318,7 @@ def makeService(options: Options) -> IService:
     """Return the server that the options describe. A hook of twistd."""
     reactor = _reactor()
     run_steadily(reactor)
+    spare_what_stays(reactor)
     raise_limit(options.limits.max_clients)
     factory = SignalFactory(
         reactor,

@@ -75,7 +75,7 @@ class PageRequest(http.Request):
         for name, value in (
             ("Server", self.channel.pages.server),
             ("Content-Type", answer.content_type),
-            *security_headers(host),
+            *security_headers(host, secure=self.isSecure()),
             *answer.headers,
         ):
             self.setHeader(name, value)

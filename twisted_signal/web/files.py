@@ -14,6 +14,9 @@ PAGES = {"/": "index.html", "/demo/pc": "pc.html", "/demo/phone": "phone.html"}
 ANYWHERE = ("client.js", "client.d.ts")
 """What pages from elsewhere may use too; it stands at the root."""
 
+FAVICON = "icon.svg"
+"""What browsers ask for at a place of their own, too, where a page names none."""
+
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -39,4 +42,5 @@ def read_files() -> dict[str, Answer]:
         else:
             path = by_name.get(file.name, f"/static/{file.name}")
             found[path] = kept(content_type, file.read_bytes())
+    found["/favicon.ico"] = found[f"/static/{FAVICON}"]
     return found

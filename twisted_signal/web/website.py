@@ -69,11 +69,12 @@ class Website:
         return kept("image/svg+xml", self._codes.svg(link))
 
 
-def security_headers(host: str) -> list[tuple[str, str]]:
+def security_headers(host: str, *, secure: bool) -> list[tuple[str, str]]:
     """Return what tells a browser that a page needs nothing from outside.
 
     Args:
         host: the request's header of that name, or nothing.
+        secure: whether it came by TLS.
     """
     # 'self' did not mean WebSockets of the same host to all browsers (Safari before 16).
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
@@ -82,9 +83,11 @@ def security_headers(host: str) -> list[tuple[str, str]]:
         f" media-src 'self' blob:; connect-src 'self'{sockets}; base-uri 'none';"
         " form-action 'none'; frame-ancestors 'none'"
     )
-    return [
+    headers = [
         ("Content-Security-Policy", policy),
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
     ]
+    if secure:  # else browsers complain of it (HTML, section 7.1.3)
+        headers.append(("Cross-Origin-Opener-Policy", "same-origin"))
+    return headers

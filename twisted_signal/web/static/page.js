@@ -25,10 +25,12 @@ export function notice(text, tone = "bad") {
   say(byId("notice"), text, tone);
 }
 
+const isLoopback = (hostname) => ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
+
 /** Return what keeps a phone from a link to its page, or an empty text. */
 export function linkHint(link) {
   const { protocol, hostname } = new URL(link);
-  if (["localhost", "127.0.0.1", "[::1]"].includes(hostname)) {
+  if (isLoopback(hostname)) {
     return "Only this machine reaches that address. Start the server with --host 0.0.0.0 for phones.";
   }
   return protocol === "https:" ? "" : "Phones give no camera to a page without https. Start the server with --self-signed.";
@@ -68,10 +70,15 @@ export async function serverLinks() {
   return { phone: links.phone ?? [], tokenRequired: links.token_required === true };
 }
 
-/** Return the phone page's link for a room; without any that the server tells, by our own address. */
+/**
+ * Return the phone page's link for a room: by the address of this page, where a phone can use that, or
+ * by the best one that the server knows of itself. Behind a proxy only the first is right.
+ */
 export function phoneLink(links, { room, token }) {
   const values = new URLSearchParams({ room, ...(token ? { token } : {}) });
-  return `${links.phone[0] ?? `${location.origin}/demo/phone`}#${values}`;
+  const here = `${location.origin}/demo/phone`;
+  const reachable = location.protocol === "https:" && !isLoopback(location.hostname);
+  return `${reachable ? here : links.phone[0] ?? here}#${values}`;
 }
 
 /** Return the address of the QR code of a link. */
