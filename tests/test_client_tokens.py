@@ -27,6 +27,7 @@ def test_a_token_tells_how_long_it_is_good() -> None:
         by_secret('{"exp":' + "[" * 100_000),
         by_secret('{"more":' + "[" * 100_000),
     ],
+    ids=lambda token: token[:40],
 )
 def test_what_tells_nothing_is_no_mistake(token: str) -> None:
     assert life(token, 1000) is None

@@ -25,6 +25,7 @@ def life(token: str, wall_time: float) -> float | None:
         payload = token.split(".")[1]
         text = urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         expires_at = msgspec.json.decode(text, type=Claims).exp
-    except (IndexError, ValueError, RecursionError):  # of msgspec and base64 are ValueErrors
+    # A DecodeError is a ValueError since msgspec 0.21 only; base64's errors are.
+    except (IndexError, ValueError, msgspec.DecodeError, RecursionError):
         return None
     return None if expires_at is None else max(0.0, expires_at - wall_time)
