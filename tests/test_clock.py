@@ -153,6 +153,7 @@ def test_a_server_whose_wall_clock_is_set_back_keeps_its_times(
     ) as process:
         port = int(process.wait_for(r"Listening on ws://127.0.0.1:(\d+)")[1])
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as silent:
+            silent.sendall(b"G")  # who has said nothing at all is not told of in the log
             with connect(f"ws://127.0.0.1:{port}") as client:
                 client.send("{}")
                 client.recv(timeout=PATIENCE)  # so the silent one was accepted before
