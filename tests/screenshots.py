@@ -77,6 +77,14 @@ def take_all(browser: Browser, origin: str, directory: Path, scheme: str) -> Non
             take(start, directory, "start")
             take(watching, directory, "pc-waiting")
             take(sending, directory, "phone-start")
+            for guest, name, path in (
+                (phone, "start-on-phone", "/"),
+                (phone, "pc-on-phone", "/demo/pc"),
+                (pc, "phone-on-pc", "/demo/phone"),
+            ):
+                page = open_page(guest, f"{origin}{path}#room=elsewhere")
+                take(page, directory, name)
+                page.close()
         sending.get_by_role("button", name="Start").click()
         sending.evaluate(MOVE)
         live(watching)
