@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from processes import Restarted, Server, server
+from ways import Way, way
 
 
 @pytest.fixture(scope="module")
@@ -13,6 +14,13 @@ def signal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server on a free port; rooms keep the tests of a module apart."""
     with server("--log-level", "DEBUG", cwd=tmp_path_factory.mktemp("server")) as started:
         yield started
+
+
+@pytest.fixture
+def cut(signal_server: Server) -> Iterator[Way]:
+    """A way to the server that can be cut."""
+    with way(int(signal_server.url.rpartition(":")[2])) as made:
+        yield made
 
 
 @pytest.fixture

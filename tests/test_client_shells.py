@@ -9,14 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 from certificates import issue
-from cut import Cut
 from processes import PATIENCE, ROOT, Restarted, Server
 from processes import server as a_server
 from stub import Peer, stub
@@ -25,6 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.ssl import Certificate
 from twisted.python.failure import Failure
+from ways import Way
 
 import twisted_signal.client.asyncio
 import twisted_signal.client.twisted
@@ -251,14 +250,8 @@ def test_subscriptions_take_the_calls_of_one_peer(
     shell.run(work())
 
 
-@pytest.fixture
-def cut(signal_server: Server) -> Iterator[Cut]:
-    with closing(Cut(signal_server.url)) as made:
-        yield made
-
-
 def test_a_connection_that_breaks_is_resumed_and_nothing_is_lost(
-    shell: Shell, signal_server: Server, cut: Cut, room: str
+    shell: Shell, signal_server: Server, cut: Way, room: str
 ) -> None:
     async def work() -> None:
         async with (
@@ -286,7 +279,7 @@ LOST = {
 
 @pytest.mark.parametrize("way", LOST)
 def test_what_is_on_its_way_when_the_connection_breaks_is_told_once(
-    shell: Shell, signal_server: Server, cut: Cut, room: str, way: str
+    shell: Shell, signal_server: Server, cut: Way, room: str, way: str
 ) -> None:
     async def work() -> None:
         async with (
@@ -591,7 +584,7 @@ def test_what_is_not_taken_is_not_read(
 
 
 def test_who_sends_too_much_while_the_connection_is_away_waits(
-    shell: Shell, signal_server: Server, cut: Cut, room: str
+    shell: Shell, signal_server: Server, cut: Way, room: str
 ) -> None:
     async def work() -> None:
         async with (

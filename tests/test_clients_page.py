@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from cut import Cut
 from processes import PATIENCE, ROOT, Server, Watched, running, server
+from ways import Way
 from websockets.sync.client import ClientConnection, connect
 
 PAGE = ROOT / "docs" / "clients.md"
@@ -66,12 +66,6 @@ def signal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture
-def cut(signal_server: Server) -> Iterator[Cut]:
-    with closing(Cut(signal_server.url)) as made:
-        yield made
-
-
 class Peer:
     """A client of the test's own, which says and hears messages."""
 
@@ -116,7 +110,7 @@ class TestGStreamer:
 
     @pytest.mark.parametrize("options", [["--trickle"], ["--app"]], ids=["readme", "app"])
     def test_frames_and_samples_of_the_example_phone_arrive_and_a_break_does_not_end_the_call(
-        self, signal_server: Server, cut: Cut, options: list[str]
+        self, signal_server: Server, cut: Way, options: list[str]
     ) -> None:
         room = ("--room", f"gstreamer{options[0]}")
         receiver_of = (SYSTEM_PYTHON, EXAMPLES / "gstreamer_pc.py", "--url", cut.url, *room)
@@ -155,7 +149,7 @@ class TestKotlin:
         return ["java", "-cp", path, f"vislam.{program}Kt", url, client_id, room]
 
     def test_what_is_lost_with_a_connection_arrives_after_it_has_resumed(
-        self, signal_server: Server, cut: Cut, classes: Path
+        self, signal_server: Server, cut: Way, classes: Path
     ) -> None:
         with ExitStack() as stack:
             pc = Peer(signal_server, "kotlin", "pc", stack)
@@ -247,7 +241,7 @@ class TestCpp:
     """With a stand-in for libdatachannel (tests/cpp), which answers without being asked twice."""
 
     def test_an_offer_is_answered_once_though_it_and_the_answer_are_lost_with_connections(
-        self, signal_server: Server, cut: Cut, program: Path
+        self, signal_server: Server, cut: Way, program: Path
     ) -> None:
         with ExitStack() as stack:
             phone = Peer(signal_server, "cpp", "phone", stack)

@@ -9,15 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import jwt
 import pytest
-from cut import Cut
 from processes import PATIENCE, ROOT, Restarted, Server, Watched, running, server
 from tokens import SECRET
+from ways import Way
 
 av = pytest.importorskip("av", reason="aiortc, and with it PyAV, is not installed")
 pytest.importorskip("aiortc", reason="aiortc is not installed")
@@ -345,14 +345,8 @@ def say_as_a_deaf_pc(deaf: socket.socket) -> None:
     deaf.recv(4096)
 
 
-@pytest.fixture
-def cut(signal_server: Server) -> Iterator[Cut]:
-    with closing(Cut(signal_server.url)) as made:
-        yield made
-
-
 def test_a_call_goes_on_when_a_connection_breaks_and_both_resume(
-    signal_server: Server, cut: Cut, interruptible: None
+    signal_server: Server, cut: Way, interruptible: None
 ) -> None:
     with (
         running(*example("pc.py", cut.url, "--room", "resumed")) as receiver,
@@ -379,7 +373,7 @@ LOST = {
 
 @pytest.mark.parametrize("lost", LOST)
 def test_a_call_comes_about_though_what_it_needs_is_lost_with_the_connection(
-    signal_server: Server, cut: Cut, lost: str
+    signal_server: Server, cut: Way, lost: str
 ) -> None:
     room = f"lost-{lost}"
     with pc(signal_server, room, *UNTIL_ARRIVED, "--trickle") as receiver:

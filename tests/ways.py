@@ -2,17 +2,26 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
 class Way:
-    """A way to a port of this machine. `port`: where it begins."""
+    """A way to a port of this machine.
+
+    Attributes:
+        port: where it begins.
+        url: the same, for a WebSocket.
+        is_last: tells of what comes, from the client or else the server, whether the way is cut
+            instead of passing it on. That happens once.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
+        self.url = f"ws://127.0.0.1:{self.port}"
+        self.is_last: Callable[[bytes, bool], bool] = lambda data, from_client: False
         self._sockets: list[socket.socket] = []
         self._passable = threading.Event()
         self._passable.set()
@@ -54,12 +63,18 @@ class Way:
             return
         self._sockets.append(there)
         for one, other in ((client, there), (there, client)):
-            threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+            threading.Thread(
+                target=self._pass_on, args=(one, other, one is client), daemon=True
+            ).start()
 
-    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
+    def _pass_on(self, one: socket.socket, other: socket.socket, from_client: bool) -> None:
         with one, suppress(OSError):
             while data := one.recv(65536):
                 self._passable.wait()
+                if self.is_last(data, from_client):
+                    self.is_last = lambda data, from_client: False
+                    self.cut()
+                    break
                 other.sendall(data)
         with suppress(OSError):
             other.shutdown(socket.SHUT_RDWR)

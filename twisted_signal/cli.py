@@ -62,12 +62,9 @@ def demo(options: Sequence[str]) -> None:
     Args:
         options: more of those that `serve` takes.
     """
-    certificate = [] if {"--tls-cert", "--self-signed"} & _names(options) else ["--self-signed"]
+    names = {option.partition("=")[0] for option in options}
+    certificate = [] if names & {"--tls-cert", "--self-signed"} else ["--self-signed"]
     serve(["--qr", *certificate, *options])
-
-
-def _names(options: Sequence[str]) -> set[str]:
-    return {option.partition("=")[0] for option in options}
 
 
 def token(options: Sequence[str]) -> None:

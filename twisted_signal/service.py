@@ -262,9 +262,8 @@ class SignalService(MultiService):
         for service in self._listening:
             self.addService(service)
 
-    @property
     def urls(self) -> list[str]:
-        """Where clients reach the server, now, in the order of the listeners."""
+        """Return where clients reach the server, now, in the order of the listeners."""
         return [url for service in self._listening for url in service.urls]
 
     @inlineCallbacks

@@ -333,14 +333,14 @@ def makeService(options: Options) -> IService:
     service = SignalService(reactor, factory, options.listeners)
     wants_token = options.verifier is not None
     if not options["no-web"]:
-        website = Website(lambda: service.urls, wants_token=wants_token, now=reactor.seconds())
+        website = Website(service.urls, wants_token=wants_token, now=reactor.seconds())
         factory.pages = Pages(website, reactor, factory.server)
     if options["advertise"]:
-        announced = Advertisement(reactor, lambda: service.urls, wants_token=wants_token)
+        announced = Advertisement(reactor, service.urls, wants_token=wants_token)
         announced.setServiceParent(service)
     if options["qr"]:
         signed_here = options.renewal if options["self-signed"] else None
-        invitation = Invitation(reactor, sys.stdout, lambda: service.urls, signed_here)
+        invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)

@@ -5,11 +5,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from twisted_signal.client.events import (
-    Answer,
+    CallEvent,
     Disconnected,
     Error,
     Event,
-    IceCandidate,
     Message,
     Offer,
     PeerJoined,
@@ -41,7 +40,7 @@ class Inbox:
 
     def put(self, event: Event) -> None:
         """An event came: sort it."""
-        if isinstance(event, Offer | Answer | IceCandidate):
+        if isinstance(event, CallEvent):
             self._of_peers.get(event.peer_id, self.events).append(event)
             return
         if self._of_peers and len(self.events) >= MOST_WAITING:
@@ -70,7 +69,7 @@ class Inbox:
         events = deque(first)
         kept: list[Event] = []
         for event in self.events:
-            is_call = isinstance(event, Offer | Answer | IceCandidate) and event.peer_id == peer_id
+            is_call = isinstance(event, CallEvent) and event.peer_id == peer_id
             (events if is_call else kept).append(event)
         self.events.clear()
         self.events.extend(kept)
@@ -85,7 +84,7 @@ class Inbox:
         if self._of_peers.get(peer_id) is not events:
             return
         del self._of_peers[peer_id]
-        left = [event for event in events if isinstance(event, Offer | Answer | IceCandidate)]
+        left = [event for event in events if isinstance(event, CallEvent)]
         offers = [at for at, event in enumerate(left) if isinstance(event, Offer)]
         if offers:
             self.events.extendleft(reversed(left[offers[-1] :]))
