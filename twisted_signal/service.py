@@ -65,7 +65,12 @@ class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
 
 
 class ListenerService(Service):
-    """Listens at one place."""
+    """Listens at one place.
+
+    Attributes:
+        attempt: fires when it listens, or cannot; None before it tries.
+        port: where it listens; None: it does not.
+    """
 
     def __init__(
         self,
@@ -83,7 +88,7 @@ class ListenerService(Service):
         self._listener = listener
         self._poller = poller
         self._factory = factory
-        self._listening: Deferred[None] | None = None
+        self.attempt: Deferred[None] | None = None
         self._failure: str | None = None
         self.port: IListeningPort | None = None
 
@@ -95,7 +100,7 @@ class ListenerService(Service):
         """
         super().privilegedStartService()
         listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
-        self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
+        self.attempt = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
             _tell_operator(self._failure)
             raise CannotStart(self._failure)
@@ -110,7 +115,7 @@ class ListenerService(Service):
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
         super().startService()
-        if self._listening is None:
+        if self.attempt is None:
             self.privilegedStartService()
 
     def stopService(self) -> "Deferred[None] | None":
@@ -265,6 +270,17 @@ class SignalService(MultiService):
     def urls(self) -> list[str]:
         """Return where clients reach the server, now, in the order of the listeners."""
         return [url for service in self._listening for url in service.urls]
+
+    @inlineCallbacks
+    def when_listening(self) -> Generator[Deferred[Any], Any, bool]:
+        """Wait until each place has been tried; return whether the server listens at all of them.
+
+        It must have been started.
+        """
+        for service in self._listening:
+            assert service.attempt is not None
+            yield service.attempt
+        return all(service.port is not None for service in self._listening)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -22,6 +22,7 @@ from twisted_signal.invitation import Invitation
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import LARGE, Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
+from twisted_signal.notify import Notifier, socket_address
 from twisted_signal.origins import AllowedOrigins, is_origin
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
@@ -349,6 +350,11 @@ def makeService(options: Options) -> IService:
         service.reloads.append(options.key_files.renew)
     if options.relays.is_turn:
         service.reloads.append(options.relays.renew)
+    manager = socket_address(os.environ)
+    if manager is not None:
+        notifier = Notifier(reactor, service, manager)
+        notifier.setServiceParent(service)
+        service.reloads.insert(0, notifier.reloading)
     return service
 
 
