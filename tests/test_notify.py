@@ -275,7 +275,7 @@ def test_a_real_server_is_ready_once_it_listens_and_says_when_it_reloads_and_sto
         manager.hear_until("READY=1")
 
         with Caller("ws://localhost", over=connection) as caller:
-            caller.say(type="register", client_id="pc", client_type="pc", room="lab1")
+            caller.say(type="register", client_id="pc", client_type="pc", room_id="lab1")
             assert caller.hear()["type"] == "registered"
             started.process.send_signal(signal.SIGTERM)
             stopping = manager.hear_until("STOPPING=1")
@@ -317,6 +317,6 @@ def test_a_server_whose_reactor_is_stuck_sends_no_pings(
 
 def test_without_a_manager_nothing_is_different(signal_server: Server) -> None:
     with Caller(signal_server.url) as caller:
-        caller.say(type="register", client_id="pc", client_type="pc", room="lab1")
+        caller.say(type="register", client_id="pc", client_type="pc", room_id="lab1")
         assert caller.hear()["type"] == "registered"
     assert "service manager" not in signal_server.output
