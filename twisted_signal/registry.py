@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
@@ -215,6 +215,10 @@ class Registry:
     def resumable(self, token: str) -> Member | None:
         """Return whose place a token is for, if it is for any."""
         return self._resumable.get(token)
+
+    def resumable_members(self) -> Iterable[Member]:
+        """Return whose place can be taken up on another connection."""
+        return self._resumable.values()
 
     def resume(
         self, owner: Owner, client: Client, token: str, received: int | None

@@ -70,7 +70,7 @@ class SignalFactory(ChannelFactory):
         self.verifier = verifier
         self.ice = ice
         self.now_ns = now_ns
-        self.connections: set[SignalProtocol] = set()
+        self.connections: dict[SignalProtocol, None] = {}  # in the order they came
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
         self.refusals = self.registry.refusals
@@ -107,11 +107,11 @@ class SignalFactory(ChannelFactory):
 
     def connected(self, protocol: SignalProtocol) -> None:
         """A TCP connection came in."""
-        self.connections.add(protocol)
+        self.connections[protocol] = None
 
     def disconnected(self, protocol: SignalProtocol) -> None:
         """A TCP connection is gone."""
-        self.connections.discard(protocol)
+        self.connections.pop(protocol, None)
         if not self.connections and self._all_gone is not None:
             gone, self._all_gone = self._all_gone, None
             gone.callback(None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar, NamedTuple
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -186,13 +186,18 @@ class StopSignals(SignalHandler):
 
     def received(self, name: str) -> None:
         """See SignalHandler."""
-        now = self._reactor.seconds()
         if self._stopped_at is None:
-            self._stopped_at = now
-            log.info("%s received, stopping", name)
-            self._reactor.stop()
+            self.stop(f"{name} received")
         else:
+            now = self._reactor.seconds()
             self._reactor.callLater(max(self._stopped_at + PATIENCE - now, 0), self._hurry)
+
+    def stop(self, why: str) -> None:
+        """End the process, if it is not ending. `why`: for the log."""
+        if self._stopped_at is None:
+            self._stopped_at = self._reactor.seconds()
+            log.info("%s, stopping", why)
+            self._reactor.stop()
 
 
 class ReloadSignal(SignalHandler):
@@ -247,13 +252,24 @@ class SignalService(MultiService):
 
     Attributes:
         reloads: what SIGHUP calls; each logs what it did.
+        outlasting: services that run until the last client is gone, and not only until it is sent
+            away; they start with all others.
+        is_draining: whether the server is stopping: it accepts nobody any more.
+        started_at: when it started, in seconds of the reactor's clock.
+        started_at_ms: the same, in milliseconds since 1970.
     """
+
+    started_at = 0.0
+    started_at_ms = 0
 
     def __init__(self, reactor: Reactor, factory: SignalFactory, listeners: list[Listener]) -> None:
         super().__init__()
         self._reactor = reactor
         self.factory = factory
-        self.addService(StopSignals(reactor, factory.abort_all))
+        self.is_draining = False
+        self.outlasting = MultiService()
+        self._stop_signals = StopSignals(reactor, factory.abort_all)
+        self.addService(self._stop_signals)
         self.reloads: list[Callable[[], None]] = []
         self.addService(ReloadSignal(reactor, self.reloads))
         patience = Patience(reactor)
@@ -266,14 +282,37 @@ class SignalService(MultiService):
         """Return where clients reach the server, now, in the order of the listeners."""
         return [url for service in self._listening for url in service.urls]
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it accepts clients, at all the places where it should."""
+        return all(service.port is not None for service in self._listening)
+
+    def privilegedStartService(self) -> None:
+        """Start what needs privileges."""
+        super().privilegedStartService()
+        self.outlasting.privilegedStartService()
+
+    def startService(self) -> None:
+        """Start everything."""
+        self.started_at = self._reactor.seconds()
+        self.started_at_ms = self.factory.now_ns() // 1_000_000
+        super().startService()
+        self.outlasting.startService()
+
+    def drain(self, why: str) -> None:
+        """End the process as SIGTERM does, if it is not ending. `why`: for the log."""
+        self._stop_signals.stop(why)
+
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """Accept nobody any more, say goodbye to those who are there, and wait a little."""
+        self.is_draining = True
         yield super().stopService()
         gone = self.factory.close_all()
         timeout = self.factory.limits.drain_timeout
         yield gone.addTimeout(timeout, self._reactor, onTimeoutCancel=lambda *_: None)
         self.factory.abort_all()
+        yield maybeDeferred(self.outlasting.stopService)
 
 
 def _tell_operator(sentence: str) -> None:

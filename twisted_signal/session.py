@@ -47,6 +47,8 @@ REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
 REPLACED = 4409
 """The close code for a connection whose place another one has taken."""
+DISMISSED = 4410
+"""The close code for a client that the operator sends away."""
 
 
 class Session:
@@ -170,6 +172,13 @@ class Session:
         self._claim = None
         if self.member is not None:
             self._leave(self.member)
+
+    def dismiss(self) -> None:
+        """The operator sends the client away: its place is given up, even if it was kept for it."""
+        client = self._client if self.member is None else self.member.client
+        log.info("Client sent away by the operator: %s", self.label)
+        self.end()
+        client.close(DISMISSED, "Disconnected by the operator")
 
     def lose(self) -> bool:
         """The connection has broken. Returns whether the place is kept, until `end`."""

@@ -32,7 +32,7 @@ from twisted_signal.messages import (
     ServerMessage,
 )
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import REPLACED, Session
+from twisted_signal.session import DISMISSED, REPLACED, Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
@@ -82,6 +82,11 @@ class SignalProtocol(Channel):
         self._inquiry: Inquiry | None = None
         self._succeeded: Callable[[], None] | None = None
         self._token: str | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """What the server knows of the client; None before the WebSocket is open, and after."""
+        return self._session
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -286,7 +291,7 @@ class SignalProtocol(Channel):
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
-        if code == REPLACED and self._succeeded is not None:
+        if code in (REPLACED, DISMISSED) and self._succeeded is not None:
             self._succeeded()
             self._succeeded = None
         if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
