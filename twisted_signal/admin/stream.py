@@ -70,7 +70,7 @@ class Stream:
     def begin(self, first: bytes) -> None:
         """Send the first events; the headers go before them."""
         self._request.notifyFinish().addBoth(self._ended)
-        self._request.registerProducer(self, True)
+        self._request.registerProducer(self, streaming=True)
         self._send(first, self._streams.reactor.seconds())
         self._wait()
 
