@@ -16,13 +16,14 @@ from twisted_signal.messages import (
     Resume,
 )
 from twisted_signal.nesting import MAX_NESTING
+from twisted_signal.tally import Tally
 
 FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
 REGISTER = b'{"type":"register","client_id":"pc"}'
 
 
 def conversation(path: str = "/", **query: str) -> Conversation:
-    return Conversation(OpeningRequest(path, query))
+    return Conversation(OpeningRequest(path, query), Tally())
 
 
 def speaks_flat(conversation: Conversation) -> bool:

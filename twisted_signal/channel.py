@@ -50,13 +50,20 @@ class Channel(OpeningProtocol):
         "_is_midway",  # Autobahn is in the middle of a frame, a message or a request
         "_missing",
         "_train",
+        "connected_at",
         "due",
         "excess",  # messages that were refused lately
         "frames_left",  # how many may come in this second
         "heard",
         "is_expected",
         "messages_left",  # the same, which `onMessage` counts
+        "number",
     )
+
+    connected_at: float
+    """When its TCP connection came, by the reactor's clock."""
+    number: int
+    """How many connections there had been with it: no other of this process has it."""
 
     def __init__(self) -> None:
         """Begin where nothing has come yet."""
@@ -73,6 +80,8 @@ class Channel(OpeningProtocol):
         self.frames_left = factory.most_frames
         self.messages_left = factory.most_messages
         factory.countConnections += 1
+        factory.tally.connections += 1
+        self.number = factory.tally.connections
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -102,7 +111,9 @@ class Channel(OpeningProtocol):
         if not factory.outbox.open:
             with factory.outbox:
                 self.dataReceived(data)
-        elif self.state == OPEN and not self._is_midway:
+            return
+        factory.tally.bytes_in += len(data)
+        if self.state == OPEN and not self._is_midway:
             self._receive_frames(data)
         elif self.state == CONNECTING and not self._is_midway:
             self._receive_request(data)
@@ -138,8 +149,7 @@ class Channel(OpeningProtocol):
 
     def vanish(self) -> None:
         """See `keepalive.Watched`."""
-        self.factory.refusals.count["ping_timeout"] += 1
-        self._drop("it does not answer")
+        self._drop("ping_timeout", "it does not answer")
 
     def expire(self) -> None:
         """See `keepalive.Watched`."""
@@ -243,6 +253,7 @@ class Channel(OpeningProtocol):
 
     def _postpone(self, data: bytes) -> None:
         """Let others have their turn before the rest is handled, and more is read."""
+        self.factory.tally.bytes_in -= len(data)  # it is counted when it is handled
         self._cut = bytearray(data)
         self._missing = UNKNOWN
         self.transport.pauseProducing()

@@ -14,7 +14,7 @@ from twisted.protocols.policies import ProtocolWrapper
 
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
-from twisted_signal.tcp import is_stuck, unacknowledged
+from twisted_signal.tcp import is_stuck, round_trip_ms, unacknowledged
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +122,7 @@ class SendingProtocol(SlimProtocol):
         if out is None:
             return
         data = out[0] if len(out) == 1 else b"".join(out)
+        self.factory.tally.bytes_out += len(data)
         if self._waiting is not None:
             self._wait(data)
         elif not self._direct:
@@ -150,8 +151,9 @@ class SendingProtocol(SlimProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
-            self.factory.refusals.count["max_buffer"] += 1
-            self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
+            self._drop(
+                "max_buffer", f"it does not read, and {self._waiting_size // 1024} KiB wait for it"
+            )
 
     def _begin_waiting(self) -> None:
         self._waiting = []
@@ -198,12 +200,19 @@ class SendingProtocol(SlimProtocol):
             transport = transport.transport
         return transport if isinstance(transport, FileDescriptor) else None
 
+    def round_trip_ms(self) -> float | None:
+        """Return how long a packet to the client and its answer take, in ms; None: not known.
+
+        It is the kernel's figure for the TCP connection: with a proxy in between, of the way there.
+        """
+        tcp = self._tcp()
+        return round_trip_ms(tcp) if tcp is not None else None
+
     def stalled(self) -> None:
         """See `stalls.Waiting`."""
         if self.state == CLOSED:
             return  # it is dropped for another reason
-        self.factory.refusals.count["stall"] += 1
-        self._drop(f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
+        self._drop("stall", f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send. A hook of IPushProducer."""
@@ -279,14 +288,21 @@ class SendingProtocol(SlimProtocol):
     def _write_out(self) -> None:
         """Let the transport have all that was sent."""
         rest = b"".join(self._out or [])
+        self.factory.tally.bytes_out += len(rest)
         self._out = None
         if self._waiting is not None or not self._direct:
             self.transport.write(b"".join([*(self._waiting or []), rest]))
         elif rest:
             self._write_directly(rest)
 
-    def _drop(self, reason: str) -> None:
-        """End the connection without a word, for there is nobody to hear it."""
+    def _drop(self, kind: str, reason: str) -> None:
+        """End the connection without a word, for there is nobody to hear it.
+
+        Args:
+            kind: the reason in a word, to be counted by.
+            reason: why, for the log.
+        """
+        self.factory.refusals.count[kind] += 1
         log.warning("Dropping the connection of %s: %s", self.address, reason)
         self._drop_quietly(reason)
 
