@@ -54,7 +54,9 @@ def messages(data: bytes) -> None:
         except UnicodeDecodeError:
             return  # no such text comes out of a frame
         try:
-            _, message = conversation.decode(text, NOW_NS, is_registered)
+            message = conversation.decode(text, NOW_NS)
+            if not is_registered:
+                conversation.arrival_before(message)
         except SignalError as error:
             check_error(error)
         else:

@@ -112,10 +112,11 @@ class Channel(OpeningProtocol):
             with factory.outbox:
                 self.dataReceived(data)
             return
-        factory.tally.bytes_in += len(data)
         if self.state == OPEN and not self._is_midway:
-            self._receive_frames(data)
-        elif self.state == CONNECTING and not self._is_midway:
+            self._receive_frames(data)  # which counts them
+            return
+        factory.tally.bytes_in += len(data)
+        if self.state == CONNECTING and not self._is_midway:
             self._receive_request(data)
         elif self.state != CLOSED:
             cut, self._cut = self._cut, None
@@ -216,15 +217,17 @@ class Channel(OpeningProtocol):
             self.end_with(POLICY_VIOLATION, f"More than {rate} frames came in a second")
 
     def _receive_frames(self, data: bytes) -> None:
+        factory, at, size = self.factory, 0, len(data)
+        factory.tally.bytes_in += size
         if self._cut is not None:
             self._cut += data
-            if len(self._cut) < self._missing:
+            size = len(self._cut)
+            if size < self._missing:
                 return
             data = bytes(self._cut)
             self._cut = None
-        at, size = 0, len(data)
-        max_size = self.factory.maxFramePayloadSize
-        left_in_slice = self.factory.slice
+        max_size = factory.maxFramePayloadSize
+        left_in_slice = factory.slice
         while at < size:
             if not left_in_slice and self.state == OPEN:
                 self._postpone(data[at:])

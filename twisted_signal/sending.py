@@ -122,11 +122,10 @@ class SendingProtocol(SlimProtocol):
         if out is None:
             return
         data = out[0] if len(out) == 1 else b"".join(out)
-        self.factory.tally.bytes_out += len(data)
         if self._waiting is not None:
             self._wait(data)
         elif not self._direct:
-            self.transport.write(data)
+            self._write(data)
         elif self.state != CLOSED:
             self._write_directly(data)
 
@@ -140,10 +139,15 @@ class SendingProtocol(SlimProtocol):
             self._begin_waiting()  # the connection is lost, which the reactor will say
             self._wait(data)
             return
+        self.factory.tally.bytes_out += sent
         if sent < len(data):
             self._begin_waiting()
             self._wait(data[sent:])
             self.transport.registerProducer(self, streaming=False)
+
+    def _write(self, data: bytes) -> None:
+        self.factory.tally.bytes_out += len(data)
+        self.transport.write(data)
 
     def _wait(self, data: bytes) -> None:
         assert self._waiting is not None
@@ -226,13 +230,13 @@ class SendingProtocol(SlimProtocol):
             data = b"".join(waiting)
             self._waiting = []
             self._waiting_size = len(data)
-            self.transport.write(data)
+            self._write(data)
             return
         self._waiting = None
         self._waiting_size = 0
         self.factory.stalls.remove(self)
         if waiting:
-            self.transport.write(b"".join(waiting))
+            self._write(b"".join(waiting))
         elif self._direct:
             self.transport.unregisterProducer()
 
@@ -288,10 +292,9 @@ class SendingProtocol(SlimProtocol):
     def _write_out(self) -> None:
         """Let the transport have all that was sent."""
         rest = b"".join(self._out or [])
-        self.factory.tally.bytes_out += len(rest)
         self._out = None
         if self._waiting is not None or not self._direct:
-            self.transport.write(b"".join([*(self._waiting or []), rest]))
+            self._write(b"".join([*(self._waiting or []), rest]))
         elif rest:
             self._write_directly(rest)
 

@@ -148,11 +148,11 @@ class SignalProtocol(Channel):
             return
         try:
             now_ns = self.factory.outbox.now_ns
-            arrival, message = self._conversation.decode(
-                payload, now_ns, session.member is not None
-            )
-            if arrival is not None:
-                session.handle(arrival, now_ns)
+            message = self._conversation.decode(payload, now_ns)
+            if session.member is None:
+                arrival = self._conversation.arrival_before(message)
+                if arrival is not None:
+                    session.handle(arrival, now_ns)
             if type(message) in FOR_ROOM:
                 self._handle_for_room(session, message, now_ns)
             else:

@@ -74,14 +74,8 @@ class Conversation:
         """
         return self._speak_flat().arrival()
 
-    def decode(
-        self, data: bytes, now_ns: int, registered: bool
-    ) -> tuple[Arrival | None, ClientMessage]:
-        """Return what a text frame says; for a flat client that is in no room, its arrival before.
-
-        Args:
-            data, now_ns: see Dialect.
-            registered: whether the client is in a room.
+    def decode(self, data: bytes, now_ns: int) -> ClientMessage:
+        """Return what a text frame says, and count it. See Dialect.
 
         Raises:
             SignalError: it is no message.
@@ -89,21 +83,22 @@ class Conversation:
         # These two calls tell of by far the most that they are not, for a tenth of the whole look.
         if (data.rfind(b"{") >= EARLY or data.find(b"[") >= 0) and is_too_deep(data):
             raise InvalidJson(f"it is nested more than {MAX_NESTING} deep")
-        if self._decided:
-            if registered:
-                message = self._dialect.decode(data, now_ns)
-                self._counts[type(message)] += 1
-                return (None, message)
-        else:
+        if not self._decided:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)
         if not self._decided:
             self._decided = True
             self._count_for(self._dialect.name)
         self._counts[type(message)] += 1
-        if not registered and not isinstance(message, Register):
-            return (self._dialect.arrival(), message)
-        return (None, message)
+        return message
+
+    def arrival_before(self, message: ClientMessage) -> Arrival | None:
+        """Return what a client that is in no room enters one as before its message, if it does.
+
+        Raises:
+            InvalidMessage: a name in the query is none.
+        """
+        return None if isinstance(message, Register) else self._dialect.arrival()
 
     def encode(self, message: ServerMessage) -> bytes | None:
         """Return the text frame's payload for the client; see Dialect."""
