@@ -17,6 +17,16 @@ from twisted.python.failure import Failure
 
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
+from twisted_signal.close_codes import (
+    DISMISSED,
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    NORMAL,
+    REGISTER_TIMEOUT,
+    REPLACED,
+    TOO_MANY,
+    UNSUPPORTED_DATA,
+)
 from twisted_signal.dialects.base import OpeningRequest
 from twisted_signal.dialects.conversation import Conversation
 from twisted_signal.errors import RateLimited, SignalError, Unauthorized
@@ -32,7 +42,7 @@ from twisted_signal.messages import (
     ServerMessage,
 )
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import DISMISSED, REPLACED, Session
+from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
@@ -47,15 +57,6 @@ EXPIRY_GRACE = 60
 
 FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
-
-# Close codes, RFC 6455, section 7.4.1.
-NORMAL = 1000
-GOING_AWAY = 1001
-UNSUPPORTED_DATA = 1003
-INTERNAL_ERROR = 1011
-# Of our own (docs/protocol.md lists them).
-REGISTER_TIMEOUT = 4408
-TOO_MANY = 4429
 
 
 class SignalProtocol(Channel):
