@@ -85,6 +85,7 @@ class Top(App[None]):
 
     TITLE = "vislam-signal"
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = "#table"
     CSS = """
     #head { height: 1; padding: 0 1; background: $panel; }
     #plots { height: 4; padding: 1 1 0 1; }
@@ -249,9 +250,9 @@ class Top(App[None]):
             return
         uptime = server["uptime_s"] + (time.monotonic() - self._told_at)
         if self._state == "live":
-            text = Text("● ", "green") + Text(head_of(server, uptime))
+            text = Text.assemble(("● ", "green"), head_of(server, uptime))
         else:
-            text = Text("● ", "red") + Text(printable(self._state))
+            text = Text.assemble(("● ", "red"), printable(self._state))
         self.query_one("#head", Static).update(text)
 
     def _show_rates(self, data: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from twisted_signal.web.answers import Answer, kept
 from twisted_signal.web.files import CONTENT_TYPES, read_files
 
-PAGE = "admin.html"
+PAGE = "index.html"
 _SHARED = ("/static/style.css", "/static/icon.svg", "/favicon.ico")
 
 

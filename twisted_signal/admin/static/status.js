@@ -1,12 +1,12 @@
 /** The status page: what the operator looks at stands in the address, what is seen comes as events. */
 
-import { say, write } from "/static/admin_elements.js";
-import { Calls, Clients, Rooms } from "/static/admin_lists.js";
-import { Plots, extended } from "/static/admin_plots.js";
-import { drawCall, peersOf, whenOf } from "/static/admin_sequence.js";
-import { Stream, hasToken, post, saveToken, takeToken } from "/static/admin_stream.js";
-import { EMPTY, applied } from "/static/admin_changes.js";
-import { counted, duration, short, whole } from "/static/admin_words.js";
+import { say, write } from "/static/elements.js";
+import { Calls, Clients, Rooms } from "/static/lists.js";
+import { Plots, extended } from "/static/plots.js";
+import { drawCall, peersOf, whenOf } from "/static/sequence.js";
+import { Stream, hasToken, post, saveToken, takeToken } from "/static/stream.js";
+import { EMPTY, applied } from "/static/changes.js";
+import { counted, duration, short, whole } from "/static/words.js";
 
 const LIMIT = 50;
 /** Milliseconds after which a page that nobody sees wants no more events. */

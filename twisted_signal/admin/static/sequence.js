@@ -1,7 +1,7 @@
 /** A call as a picture: two lanes, one a peer, and what went from one to the other. */
 
-import { element, svg } from "/static/admin_elements.js";
-import { later, timeOfDay } from "/static/admin_words.js";
+import { element, svg } from "/static/elements.js";
+import { later, timeOfDay } from "/static/words.js";
 
 const ROW = 46;
 const HEAD = 56;
@@ -20,6 +20,7 @@ const KINDS = {
   first_candidate: ["first candidate", "arrow thin"],
   last_candidate: ["last candidate", "arrow thin"],
   end_of_candidates: ["end of candidates", "arrow thin"],
+  rollback: ["gives its own offer up", "mark warn"],
   not_delivered: ["not delivered", "arrow bad stopped"],
   target_missing: ["nobody of that name", "arrow bad stopped"],
   waiting: ["waits for the other", "arrow warn stopped"],

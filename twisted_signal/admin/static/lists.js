@@ -1,8 +1,8 @@
 /** The lists: rooms, clients and calls, each row an element that shows what it is told. */
 
-import { element, say, showRows, write } from "/static/admin_elements.js";
-import { peersOf } from "/static/admin_sequence.js";
-import { counted, duration, milliseconds, timeOfDay, whole } from "/static/admin_words.js";
+import { element, say, showRows, write } from "/static/elements.js";
+import { peersOf } from "/static/sequence.js";
+import { counted, duration, milliseconds, timeOfDay, whole } from "/static/words.js";
 
 const STATES = { here: ["here", "good"], away: ["away", "busy"], entering: ["in no room", ""] };
 const DIALECTS = { readme: "documented", flat: "app" };

@@ -1,7 +1,7 @@
 /** The plots of the last 15 minutes, as small pictures (SVG) with what is now in words. */
 
-import { element, svg } from "/static/admin_elements.js";
-import { bytes, short, whole } from "/static/admin_words.js";
+import { element, svg } from "/static/elements.js";
+import { bytes, short, whole } from "/static/words.js";
 
 const SPAN = 900;
 const HEIGHT = 48;
