@@ -112,14 +112,14 @@ def test_a_client_can_be_sent_away_by_its_key(memory: Memory) -> None:
     phone.hear()
     key = views.clients(memory.factory, search="phone").items[0].key
 
-    found = views.session(memory.factory, key)
+    found = views.find(memory.factory, key)
     assert found is not None
-    found.dismiss()
+    views.session_of(found).dismiss()
 
     assert phone.close_code == DISMISSED
     assert pc.close_code is None
     assert pc.hear() == [{"type": "peer_left", "client_id": "phone"}]
-    assert views.session(memory.factory, key) is None
+    assert views.find(memory.factory, key) is None
 
 
 def test_one_that_is_away_loses_its_place_for_good(memory: Memory) -> None:
@@ -128,9 +128,9 @@ def test_one_that_is_away_loses_its_place_for_good(memory: Memory) -> None:
     phone.transport.end()
     key = views.clients(memory.factory, search="phone").items[0].key
 
-    found = views.session(memory.factory, key)
+    found = views.find(memory.factory, key)
     assert found is not None
-    found.dismiss()
+    views.session_of(found).dismiss()
 
     assert pc.hear() == [{"type": "peer_left", "client_id": "phone"}]
     assert views.clients(memory.factory).total == 1

@@ -84,7 +84,7 @@ def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> N
     memory.wait(1)
 
     assert client.transport.aborted
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
 
 
 def test_an_open_connection_may_be_silent(memory: Memory) -> None:

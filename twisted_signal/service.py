@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
+    IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
     IReactorTime,
@@ -64,28 +65,24 @@ class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
     """What the service needs of a reactor."""
 
 
-class ListenerService(Service):
-    """Listens at one place."""
+class Listening(Service):
+    """Listens at one place.
 
-    def __init__(
-        self,
-        listener: Listener,
-        factory: SignalFactory,
-        patience: Patience,
-        poller: Poller | None = None,
-    ) -> None:
-        """
-        Args:
-            patience: lets the port pause when there are no descriptors.
-            poller: serves the connections, where the system has it.
-        """
-        self._patience = patience
+    Attributes:
+        port: what listens; None: nothing does.
+    """
+
+    def __init__(self, listener: Listener, factory: IProtocolFactory) -> None:
+        """`factory`: makes a protocol for each connection."""
         self._listener = listener
-        self._poller = poller
         self._factory = factory
         self._listening: Deferred[None] | None = None
         self._failure: str | None = None
         self.port: IListeningPort | None = None
+
+    def listens(self, port: IListeningPort) -> None:
+        """It listens."""
+        raise NotImplementedError
 
     def privilegedStartService(self) -> None:
         """Listen, while the process still may use a port below 1024.
@@ -97,8 +94,16 @@ class ListenerService(Service):
         listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
         self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
-            _tell_operator(self._failure)
-            raise CannotStart(self._failure)
+            self.failed(self._failure)
+
+    def failed(self, sentence: str) -> None:
+        """It cannot listen, and that was known at once. `sentence`: says why.
+
+        Raises:
+            CannotStart: that is a reason not to start.
+        """
+        _tell_operator(sentence)
+        raise CannotStart(sentence)
 
     @property
     def urls(self) -> list[str]:
@@ -121,10 +126,39 @@ class ListenerService(Service):
 
     def _cannot_listen(self, failure: Failure) -> None:
         self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
-        log.error("Listening failed: %s", self._failure)
+        self.log_failure(self._failure)
+
+    def log_failure(self, sentence: str) -> None:
+        """Log that it cannot listen. `sentence`: says why."""
+        log.error("Listening failed: %s", sentence)
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
+        self.listens(port)
+
+
+class ListenerService(Listening):
+    """Listens for clients at one place."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        factory: SignalFactory,
+        patience: Patience,
+        poller: Poller | None = None,
+    ) -> None:
+        """
+        Args:
+            patience: lets the port pause when there are no descriptors.
+            poller: serves the connections, where the system has it.
+        """
+        super().__init__(listener, factory)
+        self._patience = patience
+        self._poller = poller
+        self._clients = factory
+
+    def listens(self, port: IListeningPort) -> None:
+        """See Listening."""
         if isinstance(port, Port):
             self._patience.teach(port)
             if self._poller is not None:
@@ -132,7 +166,7 @@ class ListenerService(Service):
         for url in self.urls:
             log.info("Listening on %s", url)
         if not is_local(port.getHost()):
-            self._factory.warn_if_open()
+            self._clients.warn_if_open()
 
 
 class SignalHandler(Service):

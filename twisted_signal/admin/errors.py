@@ -1,6 +1,22 @@
 """Why a request to the admin endpoint is refused."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
+
+from msgspec import Struct
+
+
+class ErrorDetail(Struct, frozen=True):
+    """Why a request was refused. `code`: in a word. `message`: in a sentence."""
+
+    code: str
+    message: str
+
+
+class ErrorView(Struct, frozen=True):
+    """The answer to a request that was refused."""
+
+    error: ErrorDetail
 
 
 class ApiError(Exception):
@@ -30,3 +46,14 @@ class BadQuery(ApiError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(HTTPStatus.BAD_REQUEST, "bad_query", sentence)
+
+
+def wrong_method(allowed: Iterable[str]) -> ApiError:
+    """Return the error for a method that a path is not for. `allowed`: those that it is for."""
+    methods = list(allowed)
+    return ApiError(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "wrong_method",
+        f"This path is for {' and '.join(methods)}.",
+        (("Allow", ", ".join(methods)),),
+    )

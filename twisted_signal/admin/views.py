@@ -148,12 +148,25 @@ def clients(
     return _page(found, lambda each: _client_view(*each, now), offset, limit)
 
 
-def session(factory: SignalFactory, key: str) -> Session | None:
-    """Return the session of the client with that key (`ClientView.key`), if there is one."""
-    for protocol, member in chain(_connected(factory), _away(factory)):
-        if str(_number(protocol)) == key:
-            return protocol.session if member is None else _session(member)
+def find(factory: SignalFactory, key: str) -> "Found | None":
+    """Return the client with that key (`ClientView.key`), if there is one."""
+    for found in chain(_connected(factory), _away(factory)):
+        if str(_number(found[0])) == key:
+            return found
     return None
+
+
+def client(factory: SignalFactory, found: "Found") -> ClientView:
+    """Return the view of one client."""
+    return _client_view(*found, factory.reactor.seconds())
+
+
+def session_of(found: "Found") -> Session:
+    """Return the session of a client."""
+    protocol, member = found
+    session = protocol.session if member is None else member.owner
+    assert isinstance(session, Session)
+    return session
 
 
 def server(service: SignalService) -> ServerView:
@@ -204,12 +217,6 @@ def _protocol(member: Member) -> SignalProtocol:
     client: Any = member.client if member.mailbox is None else member.mailbox.client
     assert isinstance(client, SignalProtocol)
     return client
-
-
-def _session(member: Member) -> Session:
-    owner = member.owner
-    assert isinstance(owner, Session)
-    return owner
 
 
 def _matches(found: Found, wanted: str) -> bool:
