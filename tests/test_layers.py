@@ -15,6 +15,8 @@ CORE = (
     "text",
     "errors",
     "messages",
+    "histogram",
+    "tally",
     "nesting",
     "auth",
     "backlog",

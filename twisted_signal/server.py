@@ -69,11 +69,11 @@ class SignalFactory(ChannelFactory):
         self.registry = registry or Registry(limits)
         self.verifier = verifier
         self.ice = ice
-        self.now_ns = now_ns
+        self.now_ns = self.outbox.clock = now_ns
         self.connections: dict[SignalProtocol, None] = {}  # in the order they came
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
-        self.refusals = self.registry.refusals
+        self.refusals, self.tally = self.registry.refusals, self.registry.tally
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(

@@ -307,7 +307,9 @@ class SignalService(MultiService):
         self.reloads: list[Callable[[], None]] = []
         self.addService(ReloadSignal(reactor, self.reloads))
         patience = Patience(reactor)
-        poller = Poller(reactor, factory.outbox) if hasattr(select, "epoll") else None
+        poller = (
+            Poller(reactor, factory.outbox, factory.tally) if hasattr(select, "epoll") else None
+        )
         self._listening = [ListenerService(each, factory, patience, poller) for each in listeners]
         for service in self._listening:
             self.addService(service)

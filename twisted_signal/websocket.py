@@ -69,6 +69,7 @@ class SignalProtocol(Channel):
         "_silence",
         "_succeeded",  # to be called when another connection has the place that is kept
         "_token",
+        "messages",
     )
 
     factory: Any  # the SignalFactory that made it
@@ -82,6 +83,13 @@ class SignalProtocol(Channel):
         self._inquiry: Inquiry | None = None
         self._succeeded: Callable[[], None] | None = None
         self._token: str | None = None
+        self.messages = 0
+
+    @property
+    def dialect(self) -> str | None:
+        """What the client speaks, one of `tally.DIALECTS`; None as long as that is not known."""
+        conversation: Conversation | None = getattr(self, "_conversation", None)
+        return conversation.dialect if conversation is not None else None
 
     @property
     def session(self) -> Session | None:
@@ -97,7 +105,7 @@ class SignalProtocol(Channel):
         """The opening handshake came in, and is a right one. Returns the subprotocol, if any."""
         super().onConnect(request)
         query = {name: values[0] for name, values in request.params.items()}
-        self._conversation = Conversation(OpeningRequest(request.path, query))
+        self._conversation = Conversation(OpeningRequest(request.path, query), self.factory.tally)
         if self.factory.verifier is not None:
             self._token = shown_token(
                 request.headers.get("authorization"), query.get("token"), request.protocols
@@ -117,6 +125,7 @@ class SignalProtocol(Channel):
             self, factory.registry, self.address, factory.verifier, self._token, ice=factory.ice
         )
         self._token = None
+        factory.tally.handshake.observe(factory.reactor.seconds() - self.connected_at)
         self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
             self._silence = self.factory.reactor.callLater(
@@ -135,18 +144,20 @@ class SignalProtocol(Channel):
                 return
             left = self.messages_left - 1
         self.messages_left = left
+        self.messages += 1
         if self._silence is not None:
             self._end_silence()
         if isBinary:
+            self.factory.refusals.count["binary"] += 1
             self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
         try:
-            now_ns = self.factory.now_ns()
-            arrival, message = self._conversation.decode(
-                payload, now_ns, session.member is not None
-            )
-            if arrival is not None:
-                session.handle(arrival, now_ns)
+            now_ns = self.factory.outbox.now_ns
+            message = self._conversation.decode(payload, now_ns)
+            if session.member is None:
+                arrival = self._conversation.arrival_before(message)
+                if arrival is not None:
+                    session.handle(arrival, now_ns)
             if type(message) in FOR_ROOM:
                 self._handle_for_room(session, message, now_ns)
             else:
@@ -174,6 +185,7 @@ class SignalProtocol(Channel):
         factory.refusals.count["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
+            factory.refusals.count["message_flood"] += 1
             self.end_with(TOO_MANY, "You go on sending more than you may")
         elif self.messages_left == 0:
             self.messages_left = TOLD
@@ -215,6 +227,7 @@ class SignalProtocol(Channel):
         if self._session is None:
             log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
             return
+        self._conversation.end()
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
@@ -296,7 +309,7 @@ class SignalProtocol(Channel):
             self._succeeded = None
         if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
             # Nothing arrives there; what is under way must not, later, for it is sent anew.
-            self._drop("its place is taken, and it does not read")
+            self._drop("replaced", "its place is taken, and it does not read")
         elif self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
@@ -372,6 +385,7 @@ class SignalProtocol(Channel):
                 self.close(error.close_code, error.code)
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
+        self.factory.refusals.count["internal_error"] += 1
         log.error("A message from %s could not be handled", session.label, exc_info=error)
         self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
