@@ -16,6 +16,7 @@ import msgspec
 
 from twisted_signal.admin.changes import EMPTY, Listing, Row, changed_fields, difference
 from twisted_signal.admin.errors import BadQuery
+from twisted_signal.admin.routes import Parameter
 
 FRESH = 0.5
 """Seconds for which what was found for one viewer is good enough for another."""
@@ -43,8 +44,20 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = 50
     room: str = ""
-    call: int = 0
+    call: Annotated[int, msgspec.Meta(ge=0)] = 0
     problems: bool = False
+
+
+PARAMETERS = (
+    Parameter("view", "What to look at: rooms, clients, calls, room or call.", "rooms"),
+    Parameter("search", "Only rows that have this text in one of their names.", ""),
+    Parameter("offset", "How many rows to pass over.", 0),
+    Parameter("limit", "How many rows the screen has.", 50, 1, MOST_ROWS),
+    Parameter("room", "The id of the room to look at.", ""),
+    Parameter("call", "The number of the call to look at.", 0),
+    Parameter("problems", "1: only calls that something is wrong with.", 0, 0, 1),
+)
+"""The fields of a look, as a query has them."""
 
 
 class Rates(NamedTuple):
@@ -124,11 +137,11 @@ class Viewer:
         self._end: int | None = None
         self._listings: dict[str, Listing] = {}
 
-    def begin(self, query: Mapping[str, str], now: float) -> bytes:
+    def begin(self, query: Mapping[str, Any], now: float) -> bytes:
         """Return the first events.
 
         Args:
-            query: the fields of `Look` by their names.
+            query: see PARAMETERS.
             now: seconds.
 
         Raises:
