@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from twisted_signal.admin import views
 from twisted_signal.admin.errors import ApiError, ErrorDetail, ErrorView, wrong_method
+from twisted_signal.admin.live import PARAMETERS
 from twisted_signal.admin.openapi import document
 from twisted_signal.admin.readiness import Readiness, ReadyView
 from twisted_signal.admin.routes import GET_METHODS, JSON, Other, Parameter, Route, Values, find
@@ -203,6 +204,7 @@ _EVENTS = Route(
     "events",
     "What the page shows, as server-sent events, for as long as the connection lasts.",
     _events,
+    parameters=PARAMETERS,
     content_type=EVENTS,
 )
 
