@@ -24,6 +24,7 @@ setup(
     packages=[*find_packages(include=["twisted_signal", "twisted_signal.*"]), "twisted.plugins"],
     package_data={
         "twisted_signal": ["py.typed"],
+        "twisted_signal.admin": ["static/*"],
         "twisted_signal.web": ["static/*"],
         "twisted.plugins": ["vislam_signal.py"],
     },

@@ -223,6 +223,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--host": option_table.DEFAULT_HOST,
         "--port": option_table.DEFAULT_PORT,
         "--tls-port": option_table.DEFAULT_TLS_PORT,
+        "--admin-endpoint": option_table.DEFAULT_ADMIN_ENDPOINT,
         "--log-level": "INFO",
         "--duplicate-id": "probe",
         "--turn-ttl": option_table.TURN_TTL,
@@ -236,7 +237,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         assert f"| `{option}` |" in readme
     options = {f"--{name.rstrip('=')}" for name in Options().longOpt} - {"--help", "--version"}
     assert [option for option in options if f"| `{option}` |" not in readme] == []
-    assert len(Options.optParameters) == len(defaults) + 4
+    assert len(Options.optParameters) == len(defaults) + 5
 
 
 @pytest.mark.parametrize(

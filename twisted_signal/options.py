@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 from twisted.python import usage
 
 from twisted_signal import __version__, logs
+from twisted_signal.admin.endpoint import AdminPlace, admin_place
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.keys import KeyFiles, UnusableKey
@@ -66,6 +67,7 @@ class Options(usage.Options):
         key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
         relays: the STUN and TURN servers that clients are told of.
         renewal: keeps the certificate new, where TLS is spoken with one.
+        admin: where the admin endpoint is; None: it is switched off.
     """
 
     longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
@@ -88,6 +90,7 @@ class Options(usage.Options):
     proxies: TrustedProxies
     origins: AllowedOrigins
     relays: Relays
+    admin: AdminPlace | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,6 +154,7 @@ class Options(usage.Options):
             )
         self.relays = Relays(self["stun-uri"], self["turn-uri"], secret, ttl)
         self.listeners = self._find_listeners()
+        self.admin = admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
         runner = getattr(self, "parent", None)
         if runner is not None:
             _check_pid_file(runner.get("pidfile"))

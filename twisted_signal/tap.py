@@ -5,6 +5,7 @@ import sys
 
 from twisted.application.service import IService
 
+from twisted_signal.admin.start import add_admin
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
@@ -49,6 +50,8 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
+    if options.admin is not None:
+        add_admin(service, options.admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
         service.reloads.append(options.renewal.reload)
