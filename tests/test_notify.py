@@ -123,7 +123,7 @@ def test_the_status_is_told_when_it_has_changed(stage: Stage, manager: Manager) 
     stage.reactor.advance(STATUS_INTERVAL)
     assert manager.hears_nothing()
 
-    stage.factory.connections.add(cast("Any", "a connection"))
+    stage.factory.connections[cast("Any", "a connection")] = None
     stage.factory.registry.rooms["lab1"] = Room("lab1")
     stage.reactor.advance(STATUS_INTERVAL)
     assert manager.hear() == ["STATUS=Serving; connections: 1, rooms: 1"]
@@ -132,7 +132,7 @@ def test_the_status_is_told_when_it_has_changed(stage: Stage, manager: Manager) 
 def test_a_stopping_server_says_how_long_it_may_take_and_who_is_still_there(
     stage: Stage, manager: Manager
 ) -> None:
-    stage.factory.connections.add(cast("Any", "a connection"))
+    stage.factory.connections[cast("Any", "a connection")] = None
     stage.listen()
     manager.hear()
 
