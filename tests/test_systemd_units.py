@@ -20,7 +20,8 @@ INSTALLED = "/opt/vislam-signal/bin/vislam-signal"
 
 def setting(name: str, unit: str = SERVICE) -> str:
     """Return the last value of a setting."""
-    return re.findall(rf"^{name}=(.*)$", unit, re.MULTILINE)[-1]
+    values: list[str] = re.findall(rf"^{name}=(.*)$", unit, re.MULTILINE)
+    return values[-1]
 
 
 def found(program: str) -> str:
