@@ -151,9 +151,10 @@ def services() -> Any:
 
 def filled_in(words: list[str], replacements: dict[str, str]) -> list[str]:
     """Return a command as Compose runs it. What is to be replaced must be there."""
-    for old, new in replacements.items():
+    for old in replacements:
         assert any(old in word for word in words), old
-        words = [word.replace(old, new) for word in words]
+    places = re.compile("|".join(map(re.escape, replacements)))
+    words = [places.sub(lambda place: replacements[place[0]], word) for word in words]
     words = [re.sub(r"\$\{PUBLIC_ADDRESS(:\?[^}]*)?\}", "127.0.0.1", word) for word in words]
     return [word.replace("$$", "$") for word in words]
 
