@@ -1,6 +1,7 @@
 """`vislam-signal`: the command for people who do not know twistd."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -41,8 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="print a token that lets a client in (token --help: its options)",
         add_help=False,
     )
+    commands.add_parser(
+        "check-config",
+        help="check the options of serve, and print what holds and why, as TOML",
+        add_help=False,
+    )
     chosen, rest = parser.parse_known_args(arguments)
-    {"serve": serve, "demo": demo, "token": token}[chosen.command](rest)
+    run = {"serve": serve, "demo": demo, "token": token, "check-config": check_config}
+    run[chosen.command](rest)
 
 
 def serve(options: Sequence[str]) -> None:
@@ -63,6 +70,17 @@ def demo(options: Sequence[str]) -> None:
         options: more of those that `serve` takes.
     """
     serve(["--demo", *options])
+
+
+def check_config(options: Sequence[str]) -> None:
+    """Print what `serve` would be run with.
+
+    Args:
+        options: those that `serve` takes.
+    """
+    from twisted_signal import check_command  # the reactor comes with it
+
+    sys.stdout.write(check_command.run(options))
 
 
 def token(options: Sequence[str]) -> None:

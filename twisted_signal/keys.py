@@ -74,6 +74,12 @@ class KeyFiles:
         self._public = [Path(path).absolute() for path in public]
         self.verifier = Verifier(self._read())
 
+    def take(self, other: "KeyFiles") -> None:
+        """Take the files of another, and the keys that it has read, from now on."""
+        self._secret, self._public = other._secret, other._public  # noqa: SLF001 - its own kind
+        # Not the other's verifier: those who are connected have this one.
+        self.verifier.take(other.verifier)
+
     def reload(self) -> None:
         """Read the files again; the verifier has their keys from then on.
 

@@ -1,6 +1,7 @@
 """`twistd vislam-signal`: from its options to their service."""
 
 import sys
+from collections.abc import Callable, Iterator
 
 from twisted.application.service import IService
 
@@ -10,6 +11,7 @@ from twisted_signal.collector import spare_what_stays
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.invitation import Invitation
 from twisted_signal.options import Options, global_reactor
+from twisted_signal.reconfiguration import Reconfiguration
 from twisted_signal.registry import Registry
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import SignalService
@@ -49,9 +51,20 @@ def makeService(options: Options) -> IService:
         invitation.setServiceParent(service)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
-        service.reloads.append(options.renewal.reload)
-    if options.key_files is not None:
-        service.reloads.append(options.key_files.renew)
-    if options.relays.is_turn:
-        service.reloads.append(options.relays.renew)
+    service.reloads.extend(_reloads(options, factory))
     return service
+
+
+def _reloads(options: Options, factory: SignalFactory) -> Iterator[Callable[[], None]]:
+    """Yield what is to be done at SIGHUP."""
+    if options.sources.path is not None:
+        yield Reconfiguration(
+            options, factory
+        ).reload  # all that follows, and at once or not at all
+        return
+    if options.renewal is not None:
+        yield options.renewal.reload
+    if options.key_files is not None:
+        yield options.key_files.renew
+    if options.relays.is_turn:
+        yield options.relays.renew

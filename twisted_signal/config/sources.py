@@ -56,7 +56,7 @@ class Sources:
         if self.path is None:
             return {}
         if self._was_read and not self.path.is_file():
-            # A pipe would be empty now, and a file that is gone is no reason to go back to defaults.
+            # A pipe would be empty now: all would go back to its default.
             raise ConfigError(
                 f"{quoted(str(self.path))} cannot be read again: there is no such file"
             )
