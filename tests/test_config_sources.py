@@ -117,7 +117,6 @@ def test_a_file_that_cannot_be_read_is_one_line(path: str, sentence: str) -> Non
     [
         ({}, True, True),
         ({"tls-cert": "a"}, True, False),
-        ({"no-web": True}, False, True),
         ({"qr": False, "self-signed": False}, False, False),
     ],
 )

@@ -71,15 +71,13 @@ class Sources:
 def _effective(option: Option, given: Mapping[str, Setting]) -> Setting:
     if option.name in given:
         return given[option.name]
-    if option.name in _DEMO and _is_on("demo", given) and not _is_on(_DEMO[option.name], given):
+    if _is_on("demo", given) and (
+        option.name == "qr" or (option.name == "self-signed" and not _is_on("tls-cert", given))
+    ):
         return Setting(value=True, origin=Origin.DEMO)
     if option.kind == Kind.FLAG:
         return Setting(value=False)
     return Setting([] if option.is_repeatable else option.default)
-
-
-_DEMO = {"qr": "no-web", "self-signed": "tls-cert"}
-"""What a demonstration switches on, each by what keeps it from that."""
 
 
 def _is_on(name: str, given: Mapping[str, Setting]) -> bool:
