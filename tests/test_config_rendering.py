@@ -49,6 +49,7 @@ def test_what_is_not_set_is_a_comment_and_the_file_itself_is_left_out() -> None:
 
     assert "# tls-cert: not set" in lines
     assert "# endpoint: not set" in lines
+    assert "# tls-port: default, 8766" in lines
     assert not any("config" in line for line in lines)
     assert len(lines) == len(OPTIONS) - 1
 

@@ -46,7 +46,8 @@ def rendered(settings: Mapping[str, Setting]) -> Iterator[str]:
         if option.name == "config":
             continue
         if setting.value is None or setting.value == []:
-            yield f"# {option.name}: not set"
+            default = option.default_meaning
+            yield f"# {option.name}: {'not set' if default is None else f'default, {default}'}"
         elif not _is_text(setting.value):
             value = shown(setting.value)
             yield f"# {option.name}: {value}, which TOML cannot say  # {_place(setting)}"
