@@ -39,6 +39,7 @@ CORE = (
     "keepalive",
     "inquiry",
     "stalls",
+    "history",
 )
 
 

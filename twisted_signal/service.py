@@ -26,6 +26,7 @@ from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.server import SignalFactory
+from twisted_signal.telemetry import Telemetry
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -247,6 +248,7 @@ class SignalService(MultiService):
 
     Attributes:
         reloads: what SIGHUP calls; each logs what it did.
+        telemetry: looks how the server is.
     """
 
     def __init__(self, reactor: Reactor, factory: SignalFactory, listeners: list[Listener]) -> None:
@@ -256,6 +258,8 @@ class SignalService(MultiService):
         self.addService(StopSignals(reactor, factory.abort_all))
         self.reloads: list[Callable[[], None]] = []
         self.addService(ReloadSignal(reactor, self.reloads))
+        self.telemetry = Telemetry(reactor, factory)
+        self.addService(self.telemetry)
         patience = Patience(reactor)
         poller = (
             Poller(reactor, factory.outbox, factory.tally) if hasattr(select, "epoll") else None
