@@ -58,6 +58,32 @@ def test_the_server_is_described(memory: AdminMemory) -> None:
     assert said["uptime_s"] == 3
 
 
+def test_what_is_counted_is_told_to_prometheus(memory: AdminMemory) -> None:
+    memory.registered("phone", "lab")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0, text/plain;q=0.5"}
+
+    plain, open_metrics = memory.ask("/metrics"), memory.ask("/metrics", headers=accept)
+
+    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert b"\nvislam_signal_rooms 1.0\n" in plain.body
+    assert open_metrics.headers["Content-Type"].startswith("application/openmetrics-text;")
+    assert open_metrics.body.endswith(b"# EOF\n")
+
+
+def test_how_things_went_is_told(memory: AdminMemory) -> None:
+    telemetry = memory.service.telemetry
+    telemetry.startService()
+    memory.registered("phone", "lab")
+    memory.wait(12)
+    telemetry.stopService()
+
+    said = memory.ask("/api/v1/history").json()
+
+    assert said["step_s"] == 5
+    assert said["series"]["rooms"] == [1, 1]
+    assert said["series"]["registrations"] == [0.2, 0]
+
+
 def test_lists_come_in_parts(memory: AdminMemory) -> None:
     for number in range(5):
         memory.registered(f"phone{number}", f"lab{number}")

@@ -95,6 +95,8 @@ ANSWERS: dict[tuple[str, str, int], Callable[[AdminMemory], Reply]] = {
     ("get", "/healthz", 200): lambda memory: memory.ask("/healthz"),
     ("get", "/readyz", 200): lambda memory: memory.ask("/readyz"),
     ("get", "/readyz", 503): not_ready,
+    ("get", "/metrics", 200): lambda memory: memory.ask("/metrics"),
+    ("get", "/api/v1/history", 200): lambda memory: memory.ask("/api/v1/history"),
     ("get", "/api/v1/server", 200): lambda memory: memory.ask("/api/v1/server"),
     ("get", "/api/v1/rooms", 200): lambda memory: memory.ask("/api/v1/rooms?limit=1"),
     ("get", "/api/v1/rooms", 400): lambda memory: memory.ask("/api/v1/rooms?limit=0"),
