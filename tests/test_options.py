@@ -223,6 +223,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--host": option_table.DEFAULT_HOST,
         "--port": option_table.DEFAULT_PORT,
         "--tls-port": option_table.DEFAULT_TLS_PORT,
+        "--admin-endpoint": option_table.DEFAULT_ADMIN_ENDPOINT,
         "--log-level": "INFO",
         "--duplicate-id": "probe",
         "--turn-ttl": option_table.TURN_TTL,

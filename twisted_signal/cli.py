@@ -47,8 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="check the options of serve, and print what holds and why, as TOML",
         add_help=False,
     )
+    commands.add_parser(
+        "calls",
+        help="print what a running server knows of calls, and why they fail",
+        add_help=False,
+    )
+    commands.add_parser(
+        "top", help="show who is connected to a running server, as it changes", add_help=False
+    )
     chosen, rest = parser.parse_known_args(arguments)
-    run = {"serve": serve, "demo": demo, "token": token, "check-config": check_config}
+    run = {
+        "serve": serve,
+        "demo": demo,
+        "token": token,
+        "check-config": check_config,
+        "calls": calls,
+        "top": top,
+    }
     run[chosen.command](rest)
 
 
@@ -93,3 +108,30 @@ def token(options: Sequence[str]) -> None:
 
     parser = OneLineParser(prog="vislam-signal token", description=token_command.DESCRIPTION)
     token_command.run(parser, options)
+
+
+def calls(options: Sequence[str]) -> None:
+    """Print the calls that a running server has seen.
+
+    Args:
+        options: those of the command line.
+    """
+    from twisted_signal import calls_command
+
+    parser = OneLineParser(prog="vislam-signal calls", description=calls_command.DESCRIPTION)
+    calls_command.run(parser, options)
+
+
+def top(options: Sequence[str]) -> None:
+    """Show a running server in the terminal.
+
+    Args:
+        options: those of the command line.
+    """
+    parser = OneLineParser(prog="vislam-signal top")
+    try:
+        from twisted_signal import top_command
+    except ImportError:  # it is a choice of the installation
+        parser.exit(1, f"{parser.prog}: needs textual: pip install 'vislam-signal[top]'\n")
+    parser.description = top_command.DESCRIPTION
+    top_command.run(parser, options)

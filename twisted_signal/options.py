@@ -10,6 +10,7 @@ from typing import cast
 from twisted.python import usage
 
 from twisted_signal import logs
+from twisted_signal.admin.endpoint import AdminPlace, admin_place
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.command_line import CommandLine
@@ -50,6 +51,7 @@ class Options(CommandLine):
         key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
         relays: the STUN and TURN servers that clients are told of.
         renewal: keeps the certificate new, where TLS is spoken with one.
+        admin: where the admin endpoint is; None: it is switched off.
     """
 
     address: str | None = None
@@ -62,6 +64,7 @@ class Options(CommandLine):
     proxies: TrustedProxies
     origins: AllowedOrigins
     relays: Relays
+    admin: AdminPlace | None
 
     def __init__(
         self, environment: Mapping[str, str] = os.environ, *, is_rehearsal: bool = False
@@ -160,6 +163,7 @@ class Options(CommandLine):
             self["stun-uri"], self["turn-uri"], self["turn-secret-file"], self.number("turn-ttl")
         )
         self.listeners = self._find_listeners()
+        self.admin = admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
 
     def _begin_to_log(self) -> None:
         runner = getattr(self, "parent", None)

@@ -1,7 +1,7 @@
 """Takes what has changed in the file of options while the server runs."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted_signal import logs
 from twisted_signal.config.rendering import shown
@@ -20,14 +20,18 @@ TLS = frozenset({"tls-cert", "tls-key", "self-signed", "state-dir"})
 class Reconfiguration:
     """Reads the file again, and applies all of it that can change, or nothing."""
 
-    def __init__(self, options: Options, factory: SignalFactory) -> None:
+    def __init__(
+        self, options: Options, factory: SignalFactory, others: Iterable[Callable[[], None]] = ()
+    ) -> None:
         """
         Args:
             options: what holds now. They follow what is applied.
             factory: the server that follows.
+            others: what else is to be done then.
         """
         self._options = options
         self._factory = factory
+        self._others = list(others)
 
     def reload(self) -> None:
         """Take what has changed, and log what became of it."""
@@ -48,6 +52,8 @@ class Reconfiguration:
         if not changed:
             log.info("No option has changed")
         self._apply(fresh, stuck)
+        for reload in self._others:
+            reload()
 
     def _stuck(self, fresh: Options) -> Iterator[str]:
         """Yield the options that cannot change while the server runs."""

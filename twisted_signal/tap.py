@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from twisted.application.service import IService
 
+from twisted_signal.admin.start import add_admin
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
@@ -49,19 +50,20 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
+    if options.admin is not None:
+        add_admin(service, options.admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
-    service.reloads.extend(_reloads(options, factory))
+    if options.sources.path is None:
+        service.reloads.extend(_renewals(options))
+    else:  # all of it at once, or nothing
+        others = list(service.reloads)
+        service.reloads[:] = [Reconfiguration(options, factory, others).reload]
     return service
 
 
-def _reloads(options: Options, factory: SignalFactory) -> Iterator[Callable[[], None]]:
-    """Yield what is to be done at SIGHUP."""
-    if options.sources.path is not None:
-        yield Reconfiguration(
-            options, factory
-        ).reload  # all that follows, and at once or not at all
-        return
+def _renewals(options: Options) -> Iterator[Callable[[], None]]:
+    """Yield what reads files again, each by itself."""
     if options.renewal is not None:
         yield options.renewal.reload
     if options.key_files is not None:
