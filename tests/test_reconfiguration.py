@@ -183,6 +183,19 @@ def test_a_file_that_is_wrong_is_one_warning_and_all_stays_as_it_was(
     assert running.options.settings == before
 
 
+def test_what_else_is_read_again_is_so_if_the_file_is_right(running: Running) -> None:
+    running.start("")
+    done: list[str] = []
+    others = [lambda: done.append("token")]
+    running._reconfiguration = Reconfiguration(running.options, running.factory, others)
+
+    running.reload("max-clients =")
+    assert done == []
+    running.reload("max-clients = 5")
+
+    assert done == ["token"]
+
+
 def test_a_file_that_is_gone_leaves_all_as_it_was(running: Running) -> None:
     running.start("max-clients = 5\n")
     (running.directory / "x.toml").unlink()
