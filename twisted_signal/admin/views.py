@@ -89,6 +89,19 @@ class ServerView(Struct, frozen=True):
     draining: Annotated[bool, Meta(description="It takes nobody any more, and is about to end.")]
 
 
+class HistoryView(Struct, frozen=True):
+    """How things went lately: points at even steps, the latest last."""
+
+    step_s: Annotated[float, Meta(description="Seconds from one point to the next.")]
+    series: Annotated[
+        dict[str, list[float]],
+        Meta(
+            description="connections, registrations, messages, bytes_in, bytes_out and refusals a"
+            " second; clients and rooms; lag, the longest of each step, in seconds."
+        ),
+    ]
+
+
 def rooms(
     factory: SignalFactory, *, search: str = "", offset: int = 0, limit: int = 50
 ) -> Page[RoomView]:
@@ -182,6 +195,12 @@ def server(service: SignalService) -> ServerView:
         urls=service.urls(),
         draining=service.is_draining,
     )
+
+
+def history(service: SignalService) -> HistoryView:
+    """Return how things went in the last quarter of an hour."""
+    history = service.telemetry.history
+    return HistoryView(history.step, history.series())
 
 
 Found = tuple[SignalProtocol, Member | None]
