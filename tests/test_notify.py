@@ -61,6 +61,18 @@ class Manager:
             self.socket.settimeout(PATIENCE)
         return False
 
+    def fill(self) -> None:
+        """Have it sent so much that there is no room for more: of one sender only a part counts."""
+        sent = 1
+        while sent:
+            sent = 0
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(0)
+                with suppress(BlockingIOError):
+                    while True:
+                        sender.sendto(b"X=1", self.address)
+                        sent += 1
+
     def forget(self) -> None:
         """Hear all that was sent before now."""
         while not self.hears_nothing():
@@ -178,17 +190,13 @@ def test_the_watchdog_is_told_at_half_of_its_time(manager: Manager) -> None:
 
 def test_what_there_is_no_room_for_is_sent_later_in_its_order(manager: Manager) -> None:
     stage = Stage(manager.address, WATCHDOG_USEC="200000")
-    fill = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    fill.settimeout(0)
-    with fill, suppress(BlockingIOError):
-        while True:
-            fill.sendto(b"X=1", manager.address)
+    manager.fill()
 
     stage.listen()
     stage.reactor.pump([0.1] * 5)  # pings that do not wait as well
     stage.notifier.stopService()
     manager.forget()
-    stage.reactor.pump([RETRY, 0.1])
+    stage.reactor.pump([RETRY, 0.2])
 
     assert [manager.hear()[0] for _ in range(3)] == ["READY=1", "STOPPING=1", "WATCHDOG=1"]
 
