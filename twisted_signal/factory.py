@@ -1,6 +1,5 @@
 """What all connections share: limits, timers, and who may come in."""
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from math import ceil
@@ -9,10 +8,12 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall
 
+from twisted_signal import event_log, events
 from twisted_signal.admission import Admission, Place, Refusal
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
+from twisted_signal.log_bounds import LogBounds
 from twisted_signal.opening import PageServer
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
@@ -22,7 +23,7 @@ from twisted_signal.sending import STALL_PATIENCE, STALL_SIZE
 from twisted_signal.stalls import Stalls
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 NO_PROXIES = TrustedProxies()
 ANY_ORIGIN = AllowedOrigins()
@@ -56,6 +57,7 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        log_bounds: of the log's lines.
         pages: takes the connections that ask for pages; None: there are none.
     """
 
@@ -70,6 +72,7 @@ class ChannelFactory(WebSocketServerFactory):
         limits: Limits,
         proxies: TrustedProxies = NO_PROXIES,
         origins: AllowedOrigins = ANY_ORIGIN,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         """
         Args:
@@ -78,6 +81,7 @@ class ChannelFactory(WebSocketServerFactory):
             limits: how much one client may take.
             proxies: those that are believed.
             origins: of the pages that may connect.
+            log_bounds: of the log's lines, which are told what time it is.
         """
         super().__init__(reactor=reactor, server=server)
         # One limit for both: a channel asks for either.
@@ -103,6 +107,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.origins = origins
         self.admission = Admission(limits)
         self.refusals = Refusals()
+        self.log_bounds = log_bounds or LogBounds()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
@@ -120,6 +125,7 @@ class ChannelFactory(WebSocketServerFactory):
         channel.place = place
         if self._next_tick is None:
             self._next_tick = self.reactor.callLater(1, self._tick)
+            self.log_bounds.tick(self.reactor.seconds())
         self.expect(channel, self.limits.handshake_timeout)
         return None
 
@@ -142,7 +148,7 @@ class ChannelFactory(WebSocketServerFactory):
         assert channel.place is not None
         refusal = self.admission.ask(channel.place, self.reactor.seconds())
         if refusal is not None:
-            self.refusals.note(refusal.kind, channel.address, refusal.sentence)
+            self.refusals.note(refusal.kind, channel.address, refusal.sentence, channel)
         return refusal
 
     def depart(self, channel: Channel) -> None:
@@ -155,7 +161,7 @@ class ChannelFactory(WebSocketServerFactory):
         if not self.admission.connections and self._next_tick is not None:
             self._next_tick.cancel()
             self._next_tick = None
-            self.refusals.tick()
+            self._tell_what_was_left_out()
 
     def keep(self, place: Place, give_up: Callable[[], None]) -> Callable[[], None] | None:
         """Let a place in a room outlive its connection, for a time, if it may.
@@ -227,7 +233,7 @@ class ChannelFactory(WebSocketServerFactory):
                 try:
                     channel.go_on()
                 except Exception:
-                    log.exception("A connection failed")
+                    log.exception(events.CONNECTION_FAILED, about=channel)
                     channel.transport.abortConnection()
         self.slice = SLICE_OF_MANY if self._postponed else SLICE
         if self._postponed and not self._goes_on:
@@ -239,5 +245,9 @@ class ChannelFactory(WebSocketServerFactory):
         with self.outbox:
             self.keep_alive.tick()
             self.stalls.tick()
-        self.refusals.tick()
+        self._tell_what_was_left_out()
         self.admission.forget(self.reactor.seconds(), MANY)
+
+    def _tell_what_was_left_out(self) -> None:
+        self.refusals.tick()
+        self.log_bounds.tick(self.reactor.seconds())

@@ -1,7 +1,6 @@
 """The running server: where it listens, how it starts and how it stops."""
 
 import errno
-import logging
 import os
 import select
 import signal
@@ -22,13 +21,14 @@ from twisted.internet.interfaces import (
 from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.server import SignalFactory
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 PATIENCE = 0.5
 """Seconds before a second signal ends the process: one to it and its group comes twice at once."""
@@ -121,7 +121,7 @@ class ListenerService(Service):
 
     def _cannot_listen(self, failure: Failure) -> None:
         self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
-        log.error("Listening failed: %s", self._failure)
+        log.error(events.LISTENING_FAILED, self._failure)
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
@@ -130,7 +130,7 @@ class ListenerService(Service):
             if self._poller is not None:
                 self._poller.adopt(port)
         for url in self.urls:
-            log.info("Listening on %s", url)
+            log.info(events.LISTENING, url)
         if not is_local(port.getHost()):
             self._factory.warn_if_open()
 
@@ -189,7 +189,7 @@ class StopSignals(SignalHandler):
         now = self._reactor.seconds()
         if self._stopped_at is None:
             self._stopped_at = now
-            log.info("%s received, stopping", name)
+            log.info(events.STOPPING, name)
             self._reactor.stop()
         else:
             self._reactor.callLater(max(self._stopped_at + PATIENCE - now, 0), self._hurry)
@@ -217,15 +217,15 @@ class ReloadSignal(SignalHandler):
     def received(self, name: str) -> None:
         """See SignalHandler."""
         if self._needs_terminal and _foreground() is None:
-            log.info("%s received, as the terminal is closed: stopping", name)
+            log.info(events.TERMINAL_CLOSED, name)
             self._reactor.stop()
             return
-        log.info("%s received, %s", name, "reloading" if self._reloads else "nothing to reload")
+        log.info(events.RELOADING if self._reloads else events.NOTHING_TO_RELOAD, name)
         for reload in self._reloads:
             try:
                 reload()
             except Exception:
-                log.exception("Reloading failed")
+                log.exception(events.RELOAD_FAILED)
 
 
 def _foreground() -> int | None:

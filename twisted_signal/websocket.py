@@ -5,7 +5,6 @@ in `session`. Autobahn's own timers stay off: they live on a reactor of their ow
 for all connections will do (`keepalive`).
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_signal import event_log, events
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
@@ -34,9 +34,9 @@ from twisted_signal.messages import (
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import REPLACED, Session
 from twisted_signal.slim import CONNECTING, OPEN
-from twisted_signal.text import quoted
+from twisted_signal.text import Shown, quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
@@ -49,6 +49,7 @@ FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
 
 # Close codes, RFC 6455, section 7.4.1.
+NO_CODE = Shown("none", None)
 NORMAL = 1000
 GOING_AWAY = 1001
 UNSUPPORTED_DATA = 1003
@@ -106,11 +107,17 @@ class SignalProtocol(Channel):
             self.factory.expect(self, register_timeout)
         else:
             self.factory.watch(self)
-        log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         factory = self.factory
         self._session = session = Session(
-            self, factory.registry, self.address, factory.verifier, self._token, ice=factory.ice
+            self,
+            factory.registry,
+            self.address,
+            factory.verifier,
+            self._token,
+            ice=factory.ice,
+            source=self.source,
         )
+        log.info(events.CONNECTED, self.address, quoted(self.http_request_path), about=session)
         self._token = None
         self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
@@ -196,7 +203,7 @@ class SignalProtocol(Channel):
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
         if code not in (None, NORMAL, GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
-            log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
+            log.warning(events.CLOSING, self._session.label, code, said, about=self._session)
         if isReply and self.remoteCloseCode not in (None, NORMAL):
             self._lose(self._session)
         else:
@@ -208,16 +215,17 @@ class SignalProtocol(Channel):
         """The connection is gone, for whatever reason."""
         self._end_timers()
         if self._session is None:
-            log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
+            log.debug(events.NO_WEBSOCKET, self.address, reason, about=self)
             return
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
         log.info(
-            "Disconnected: %s, code %s%s",
+            events.DISCONNECTED,
             self._session.label,
-            "none" if code is None else code,
-            f" {quoted(reason)}" if reason else "",
+            NO_CODE if code is None else code,
+            Shown(f" {quoted(reason)}", reason) if reason else "",
+            about=self._session,
         )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -225,6 +233,10 @@ class SignalProtocol(Channel):
         super().connectionLost(reason)
         self._session = None  # they know each other: else they wait for the garbage collector
         self.factory.disconnected(self)
+
+    def log_fields(self) -> dict[str, object]:
+        """See `event_log.Subject`."""
+        return super().log_fields() if self._session is None else self._session.log_fields()
 
     def _drop_quietly(self, reason: str) -> None:
         super()._drop_quietly(reason)
@@ -367,7 +379,7 @@ class SignalProtocol(Channel):
                 self.close(error.close_code, error.code)
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
-        log.error("A message from %s could not be handled", session.label, exc_info=error)
+        log.error(events.MESSAGE_FAILED, session.label, exc_info=error, about=session)
         self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _end_timers(self) -> None:
