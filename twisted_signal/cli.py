@@ -62,9 +62,7 @@ def demo(options: Sequence[str]) -> None:
     Args:
         options: more of those that `serve` takes.
     """
-    names = {option.partition("=")[0] for option in options}
-    certificate = [] if names & {"--tls-cert", "--self-signed"} else ["--self-signed"]
-    serve(["--qr", *certificate, *options])
+    serve(["--demo", *options])
 
 
 def token(options: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from twisted_signal import event_log, events
 from twisted_signal.auth import Key, Verifier
+from twisted_signal.files import UnreadableFile, read_small_file
 from twisted_signal.text import printable, quoted
 
 log = event_log.logger(__name__)
@@ -216,14 +217,9 @@ def read_key_file(path: Path) -> bytes:
         UnusableKey: it cannot be read, or is far too long.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_FILE_LENGTH + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnusableKey(path, f"cannot be read: {reason}") from None
-    if len(data) > _FILE_LENGTH:
-        raise UnusableKey(path, "is longer than any file of keys")
-    return data
+        return read_small_file(path, _FILE_LENGTH, "file of keys")
+    except UnreadableFile as error:
+        raise UnusableKey(path, error.reason) from None
 
 
 def without_newline(data: bytes) -> bytes:

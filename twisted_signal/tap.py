@@ -10,7 +10,7 @@ from twisted_signal.collector import spare_what_stays
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.invitation import Invitation
 from twisted_signal.options import Options, global_reactor
-from twisted_signal.registry import DuplicateId, Registry
+from twisted_signal.registry import Registry
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import SignalService
 from twisted_signal.web.connection import Pages
@@ -27,7 +27,7 @@ def makeService(options: Options) -> IService:
     raise_limit(options.limits.max_clients)
     factory = SignalFactory(
         reactor,
-        Registry(options.limits, DuplicateId(options["duplicate-id"])),
+        Registry(options.limits, options.duplicate_id),
         limits=options.limits,
         verifier=options.verifier,
         outbox=options.outbox,
