@@ -5,7 +5,10 @@ log.info(events.ROOM_OPENED, room.label, about=session)
 """
 
 import logging
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, cast
+
+_ROOT = logging.getLogger()
 
 
 class Subject(Protocol):
@@ -23,7 +26,7 @@ class Subject(Protocol):
         """Return what programs are told of it: `client`, `room`, `address`, so far as known."""
 
 
-class EventHandler(logging.Handler):
+class Writer(Protocol):
     """A handler to which a line can be said without a LogRecord."""
 
     def say(
@@ -39,28 +42,35 @@ class EventHandler(logging.Handler):
         Raises:
             Exception: the event and the values do not make a text.
         """
-        raise NotImplementedError
 
 
 class EventLogger(logging.Logger):
-    """Hands what is said to the `EventHandler` at once: a LogRecord finds out 20 things for a line.
+    """Hands what is said to a `Writer` at once: a LogRecord finds out 20 things for a line.
 
     It does so in `info` and `say`, which are called for each message and each connection, and
     where there is nothing but an event. Whatever else there is goes the standard way: tracebacks,
     fields of a record's own, handlers that others add, filters.
 
     All its methods take `about`, whom the line is about, which is an attribute of a record.
+
+    Attributes:
+        writers: the `Writer`, or None. It is used as long as it is the one handler of all lines.
     """
 
-    def info(
-        self, msg: object, *args: object, about: Subject | None = None, **options: Any
+    writers: ClassVar[list[Any]] = [None]
+
+    # They hand on what they get to _log.
+    debug = cast("Callable[..., None]", logging.Logger.debug)
+    warning = cast("Callable[..., None]", logging.Logger.warning)
+    error = cast("Callable[..., None]", logging.Logger.error)
+    exception = cast("Callable[..., None]", logging.Logger.exception)
+
+    def info(  # type: ignore[override] # the standard one takes exc_info and the like
+        self, msg: object, *args: object, about: Subject | None = None
     ) -> None:
         """See Logger."""
         if self.isEnabledFor(logging.INFO):
-            if options:
-                self._log(logging.INFO, msg, args, about=about, above=1, **options)
-            else:
-                self.say(logging.INFO, msg, args, about, above=1)
+            self.say(logging.INFO, msg, args, about, 1)
 
     def say(
         self,
@@ -68,7 +78,6 @@ class EventLogger(logging.Logger):
         event: object,
         values: tuple[object, ...],
         about: Subject | None,
-        *,
         above: int = 0,
     ) -> None:
         """Write a line, whether its level is wanted or not.
@@ -79,14 +88,10 @@ class EventLogger(logging.Logger):
             about: whom the line is about; None: nobody.
             above: how many calls away is the one that a record names.
         """
-        handlers = logging.root.handlers
-        if (
-            len(handlers) == 1
-            and isinstance(handlers[0], EventHandler)
-            and not (self.filters or self.handlers)
-        ):
+        writers = self.writers
+        if _ROOT.handlers == writers and not (self.filters or self.handlers):
             try:
-                handlers[0].say(self.name, level, event, values, about)
+                writers[0].say(self.name, level, event, values, about)
             except Exception:  # noqa: S110 - the standard way deals with it
                 pass
             else:
@@ -114,7 +119,7 @@ def logger(name: str) -> EventLogger:
     """Return the logger of a module. `name`: its full name."""
     found = logging.getLogger(name)
     if type(found) is logging.Logger:  # not one that was asked for before
-        found.__class__ = EventLogger  # type: ignore[assignment] # which adds methods only
+        found.__class__ = EventLogger
     return cast("EventLogger", found)
 
 

@@ -85,6 +85,7 @@ class ChannelFactory(WebSocketServerFactory):
         """
         super().__init__(reactor=reactor, server=server)
         self.outbox = outbox
+        self.log_bounds = log_bounds or LogBounds()
         outbox.call_later = reactor.callLater
         self.stalls = Stalls(STALL_SIZE, STALL_PATIENCE)
         self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
@@ -93,7 +94,6 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.refusals = Refusals()
-        self.log_bounds = log_bounds or LogBounds()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
@@ -124,6 +124,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.stalls.size = STALL_SIZE if limits.max_buffer else 0
         self.keep_alive.set_times(limits.ping_interval, limits.ping_timeout)
         self.admission.set_limits(limits, self.reactor.seconds())
+        self.log_bounds.rate = limits.log_rate_per_address
 
     def arrive(self, channel: Channel, host: str | None) -> Refusal | None:
         """Count a TCP connection; or return why there are so many that it must go at once.

@@ -23,6 +23,16 @@ ADDRESSES = 64
 class LogBounds:
     """Who has caused how much of the log lately."""
 
+    __slots__ = (
+        "_left_out",
+        "_most",
+        "_rate",
+        "_remembered",
+        "_spent",
+        "_spent_by_all",
+        "_ticked_at",
+    )
+
     def __init__(self, rate: int = 0) -> None:
         """`rate`: see the attribute."""
         self._spent: dict[str | None, float] = {}

@@ -52,7 +52,7 @@ def read_levels(text: str) -> Levels:
     return Levels(of_all, of_modules)
 
 
-def set_levels(levels: Levels) -> None:
+def set_level(levels: Levels) -> None:
     """Log from now on what has these levels; may be called while the server runs."""
     ours = logging.getLogger(_PACKAGE)
     # Where our lines go to a log of Twisted's, what others log is none of our business.

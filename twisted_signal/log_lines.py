@@ -22,6 +22,7 @@ from twisted_signal.text import Shown, printable
 _PACKAGE = __name__.partition(".")[0]
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 _NOTHING: Mapping[str, object] = MappingProxyType({})
+_HEAD = ("time", "level", "module")
 # What every LogRecord has, of Python 3.12 too. What else there is was given as `extra`.
 _OF_ANY_RECORD = {*vars(logging.makeLogRecord({})), "about", "asctime", "message", "taskName"}
 
@@ -88,7 +89,8 @@ class JsonForm(logging.Formatter):
     def __init__(self) -> None:
         super().__init__()
         self._second = -1
-        self._moment = ""  # the time up to the second
+        self._moment = ""  # the beginning of lines, up to the second
+        self._places: dict[tuple[int, str], str] = {}  # what follows it, by level and source
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its newline."""
@@ -120,9 +122,6 @@ class JsonForm(logging.Formatter):
             extra: what else is known of it.
         """
         fields: dict[str, object] = {
-            "time": self._time(created),
-            "level": logging.getLevelName(level),
-            "module": module_name(logger_name),
             "event": name_of(event),
             "message": text if text.isprintable() else printable(text),
         }
@@ -131,21 +130,26 @@ class JsonForm(logging.Formatter):
         if isinstance(event, Event):
             for name, value in zip(event.fields, values, strict=False):
                 raw = value.raw if type(value) is Shown else value
-                if name and raw not in (None, ""):
+                if name and raw is not None and raw != "":
                     fields[name] = raw
         for name, value in extra.items():
-            fields.setdefault(name, value)
-        return _one_line(fields)
+            if name not in _HEAD:
+                fields.setdefault(name, value)
+        return self._head(created, level, logger_name) + _one_line(fields)[1:]
 
-    def _time(self, created: float) -> str:
+    def _head(self, created: float, level: int, logger_name: str) -> str:
         second = floor(created)
         if second != self._second:
             self._second = second
-            self._moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._moment}.{int(1000 * (created - second)):03}Z"  # RFC 3339
+            self._moment = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
+        place = self._places.get((level, logger_name))
+        if place is None:
+            fields = {"level": logging.getLevelName(level), "module": module_name(logger_name)}
+            place = self._places[level, logger_name] = f'Z",{_one_line(fields)[1:-1]},'
+        return f"{self._moment}.{int(1000 * (created - second)):03}{place}"  # RFC 3339
 
 
-def _one_line(fields: dict[str, object]) -> str:
+def _one_line(fields: Mapping[str, object]) -> str:
     try:
         line = _ENCODER.encode(fields).decode("utf-8")
     except Exception:  # a lone surrogate, or a value that has no text

@@ -19,16 +19,19 @@ from twisted.logger import ILogObserver, Logger, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import provider
 
-from twisted_signal.event_log import OTHERS, EventHandler, Subject
+from twisted_signal import log_levels
+from twisted_signal.event_log import OTHERS, EventLogger, Subject
 from twisted_signal.log_bounds import LogBounds
-from twisted_signal.log_levels import Levels, set_levels
+from twisted_signal.log_levels import Levels
 from twisted_signal.log_lines import JsonForm, TextForm
 from twisted_signal.outbox import Outbox
 
-FORMS = {"text": TextForm, "json": JsonForm}
+FORMS: dict[str, type[TextForm | JsonForm]] = {"text": TextForm, "json": JsonForm}
 """The forms of the log, by the names that an operator knows them by."""
 TRACEBACK = 3000
 """Characters that a traceback is taken to have."""
+
+set_level = log_levels.set_level
 
 _PACKAGE = __name__.partition(".")[0]
 _LEVEL_OF_EVENT = {
@@ -41,7 +44,7 @@ _LEVEL_OF_EVENT = {
 _LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()}
 
 
-class LineHandler(EventHandler):
+class LineHandler(logging.Handler):
     """Writes lines to a file: those of one turn of the reactor together, others at once."""
 
     def __init__(
@@ -72,11 +75,14 @@ class LineHandler(EventHandler):
         values: tuple[object, ...],
         about: Subject | None,
     ) -> None:
-        """See EventHandler."""
+        """See event_log.Writer."""
         text = event % values if values else str(event)  # type: ignore[operator] # a %-format
         if about is None or self._bounds.take(about, event, len(text)):
-            created = time.time()
-            self._add(self._form.line(created, level, logger_name, text, event, values, about))
+            line = self._form.line(time.time(), level, logger_name, text, event, values, about)
+            lines = self._lines
+            lines.append(line)
+            if len(lines) == 1:
+                self._outbox.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
@@ -182,7 +188,8 @@ def start(
     # root logger.
     logger = logging.getLogger(_PACKAGE if isinstance(handler, TwistedHandler) else None)
     logger.handlers[:] = [handler]
-    set_levels(levels)
+    EventLogger.writers = [handler] if isinstance(handler, LineHandler) else [None]
+    log_levels.set_level(levels)
     # A handler that fails would report it on stderr, which twistd logs in turn.
     logging.raiseExceptions = False
 
@@ -199,7 +206,7 @@ class _Lines(NamedTuple):
             if self.form is JsonForm:
                 stream.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1
             stream.reconfigure(errors="backslashreplace")  # a name is no reason to lose a line
-        return LineHandler(stream, *self)
+        return LineHandler(stream, self.outbox, self.bounds, self.form())
 
 
 def _handler(runner: RunnerOptions | None, lines: _Lines) -> logging.Handler:
