@@ -1,14 +1,15 @@
 """Rooms and who is in them. No I/O, no clock, no Twisted."""
 
-import logging
 import random
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
+from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog, Waiting
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.event_log import Subject
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
@@ -16,7 +17,7 @@ from twisted_signal.refusals import Refusals
 from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 
 class DuplicateId(StrEnum):
@@ -30,7 +31,7 @@ class DuplicateId(StrEnum):
     """The other one keeps it."""
 
 
-class Owner(Protocol):
+class Owner(Subject, Protocol):
     """Who has a place in a room. `member`: the place; None as soon as it is given up."""
 
     member: "Member | None"
@@ -182,7 +183,7 @@ class Registry:
                 raise RoomFull(room_id, others)
         else:
             room = self.rooms[room_id] = Room(room_id)
-            log.info("Room opened: %s", room.label)
+            log.info(events.ROOM_OPENED, room.label, about=owner)
         member = room.members[client_id] = Member(owner, client, room, client_id, client_type)
         self.tally.registrations += 1
         self.tally.members += 1
@@ -201,7 +202,7 @@ class Registry:
         self.forget(member)
         if not room.members:
             del self.rooms[room.room_id]
-            log.info("Room closed: %s", room.label)
+            log.info(events.ROOM_CLOSED, room.label, about=member.owner)
 
     def remember(self, member: Member) -> str:
         """Let a member's place be kept when its connection breaks; return the token for it."""
