@@ -10,6 +10,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall
 
 from twisted_signal.admission import Admission, Place, Refusal
+from twisted_signal.calls import Calls
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
@@ -56,6 +57,7 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        calls: the timelines of calls.
         pages: takes the connections that ask for pages; None: there are none.
     """
 
@@ -103,6 +105,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.origins = origins
         self.admission = Admission(limits)
         self.refusals = Refusals()
+        self.calls = Calls()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
@@ -240,4 +243,5 @@ class ChannelFactory(WebSocketServerFactory):
             self.keep_alive.tick()
             self.stalls.tick()
         self.refusals.tick()
+        self.calls.tick()
         self.admission.forget(self.reactor.seconds(), MANY)
