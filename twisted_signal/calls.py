@@ -32,6 +32,8 @@ class Calls:
 
     Attributes:
         spent: the flows of which no more is looked at for the time being.
+        quiet_numbers: the numbers that rooms have in which nobody calls, for who looks at them; by
+            the room, and when somebody came there last.
     """
 
     def __init__(self) -> None:
@@ -40,6 +42,7 @@ class Calls:
         self._attempts: OrderedDict[int, Call] = OrderedDict()
         # By room, by the id of one peer, by the id of the other; None: nobody in particular.
         self._of_rooms: dict[str, dict[str, dict[str | None, Call]]] = {}
+        self.quiet_numbers: dict[tuple[str, int], int] = {}
         self._last_number = 0
         self._beginnings_left = BEGINNINGS
         self._ticks = 0
@@ -109,9 +112,14 @@ class Calls:
         if call is not None:
             is_missing = isinstance(error, PeerNotFound)
             kind = StepKind.TARGET_MISSING if is_missing else StepKind.NOT_DELIVERED
+            by = call.flow_of(sender.client_id).by
+            last = call.steps[-1]
+            if is_missing and last.kind is kind and last.by == by:
+                last.times += 1  # an offer and its candidates are told of once
+                return
             reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
             detail = message.kind if is_missing else f"{message.kind}: {reason}"
-            call.add(now_ns, kind, call.flow_of(sender.client_id).by, detail)
+            call.add(now_ns, kind, by, detail)
 
     def wait(self, room_id: str, sender: Peer, now_ns: int) -> None:
         """A member offers to nobody in particular, and nobody is there."""

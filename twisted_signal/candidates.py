@@ -91,7 +91,7 @@ def read_candidate(value: Raw) -> tuple[str, Network | None]:
     """
     found = _CANDIDATE.search(value, 0, LOOKED_AT)
     if found is not None:
-        return _kind_and_network(*found.groups())
+        return _kind_and_network(found)
     return (END if _END.match(value, 0, LOOKED_AT) else UNREADABLE), None
 
 
@@ -103,10 +103,18 @@ def read_description(value: Raw) -> Description:
     start = sdp.find(b"candidate")
     if start >= 0:
         found = islice(_CANDIDATE.finditer(sdp, start), MOST_LINES)
-        candidates = [_kind_and_network(*each.groups()) for each in found]
+        candidates = [_kind_and_network(each) for each in found]
         has_ended = sdp.find(_END_LINE, start - len(_END_LINE)) >= 0
+    # They stand beside each other, or the fingerprint above all media sections (RFC 8122).
+    ufrag = sdp.find(_UFRAG)
+    fingerprint = sdp.find(_FINGERPRINT, max(0, ufrag))
+    if fingerprint < 0:
+        fingerprint = sdp.find(_FINGERPRINT, 0, max(0, ufrag))
     return Description(
-        _number_of(sdp, _UFRAG), _number_of(sdp, _FINGERPRINT), candidates, has_ended
+        _number_at(sdp, ufrag, _UFRAG),
+        _number_at(sdp, fingerprint, _FINGERPRINT),
+        candidates,
+        has_ended,
     )
 
 
@@ -128,17 +136,18 @@ def can_reach(some: Iterable[Network], others: Iterable[Network]) -> bool:
     )
 
 
-def _kind_and_network(
-    protocol: bytes, private: bytes | None, other: bytes, type_: bytes
-) -> tuple[str, Network | None]:
-    """As `read_candidate`, of the groups of its expression."""
-    if private is not None:
-        network = (4, hash(_SALT + private)) if type_ == b"host" else None
-        return _KINDS.get((protocol, type_), UNREADABLE), network
-    if other.endswith(b".local"):
-        return _MDNS_KINDS.get((protocol, type_), UNREADABLE), None
-    network = _network(other) if type_ == b"host" else None
-    return _KINDS.get((protocol, type_), UNREADABLE), network
+def _kind_and_network(found: re.Match[bytes]) -> tuple[str, Network | None]:
+    """As `read_candidate`, of what its expression has found."""
+    protocol, private, other, type_ = found.groups()
+    kinds, network = _KINDS, None
+    if type_ == b"host":
+        if private is not None:
+            network = (4, hash(_SALT + private))
+        elif other.endswith(b".local"):
+            kinds = _MDNS_KINDS
+        else:
+            network = _network(other)
+    return kinds.get((protocol, type_), UNREADABLE), network
 
 
 def _network(address: bytes) -> Network | None:
@@ -169,10 +178,7 @@ def _network(address: bytes) -> Network | None:
     return None if number is None else (parsed.version, number)
 
 
-def _number_of(sdp: bytes, attribute: bytes) -> int:
-    """Return a number for the first value of an attribute; 0: there is none."""
-    start = sdp.find(attribute)
-    if start < 0:
-        return 0
-    found = _REST_OF_LINE.match(sdp, start + len(attribute))
+def _number_at(sdp: bytes, start: int, attribute: bytes) -> int:
+    """Return a number for the value of an attribute, or 0. `start`: where it is; -1: nowhere."""
+    found = _REST_OF_LINE.match(sdp, start + len(attribute)) if start >= 0 else None
     return hash(_SALT + found[0]) if found is not None else 0
