@@ -88,11 +88,10 @@ class Scene:
             for message in self.clients[name].told
             if isinstance(message, Registered | Resumed)
         ]
-        before = self.clients[name]
         self.clients[name] = PlainClient()
         self.sessions[name] = Session(self.clients[name], self.registry, "192.0.2.8:4321")
         assert tokens[-1] is not None
-        self.say(name, Resume(tokens[-1], len(before.told)))
+        self.say(name, Resume(tokens[-1]))
 
     # What is seen
 
