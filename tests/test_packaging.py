@@ -63,7 +63,7 @@ def test_the_wheel_holds_the_package_and_the_plugin_and_nothing_of_twisteds(whee
 
     package = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.py", "web/static/*")
+        for pattern in ("*.py", "admin/static/*", "web/static/*")
         for path in (ROOT / "twisted_signal").rglob(pattern)
     }
     assert {name for name in names if ".dist-info/" not in name} == package | {
@@ -91,6 +91,7 @@ def test_the_wheel_names_what_it_needs_with_lower_bounds_only(metadata: Message)
         "msgspec",
         "pyjwt[crypto]",
         "segno",
+        "prometheus-client",
         "websockets",
     }
     assert all(">=" in requirement and "<" not in requirement for requirement in needed)

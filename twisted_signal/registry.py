@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
 from twisted_signal.refusals import Refusals
+from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 from twisted_signal.timeline import Flow, StepKind
 
@@ -142,6 +143,7 @@ class Registry:
         duplicate_id: what becomes of two claims to one id.
         refusals: of all that was refused.
         calls: the timelines of calls, to see why one does not come about.
+        tally: of all else that is counted.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class Registry:
         self.rooms: dict[str, Room] = {}
         self.refusals = Refusals()
         self.calls = Calls()
+        self.tally = Tally()
         self.limits = limits
         self.duplicate_id = duplicate_id
         self._resumable: dict[str, Member] = {}
@@ -213,6 +216,8 @@ class Registry:
         member = room.members[client_id] = Member(
             owner, client, room, client_id, client_type, now_ns=now_ns
         )
+        self.tally.registrations += 1
+        self.tally.members += 1
         if leaving is not None:
             member.backlog = leaving.backlog
             self.leave(leaving, now_ns)
@@ -228,6 +233,7 @@ class Registry:
         """
         room = member.room
         del room.members[member.client_id]
+        self.tally.members -= 1
         member.owner.member = None
         self.forget(member)
         self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
@@ -254,6 +260,10 @@ class Registry:
         """Return whose place a token is for, if it is for any."""
         return self._resumable.get(token)
 
+    def resumable_members(self) -> Iterable[Member]:
+        """Return whose place can be taken up on another connection."""
+        return self._resumable.values()
+
     def resume(
         self, owner: Owner, client: Client, token: str, received: int | None, *, now_ns: int
     ) -> tuple[Member, Client, list[ServerMessage]]:
@@ -278,6 +288,7 @@ class Registry:
         next_token = self._new_token()
         before, missed = member.mailbox.reconnect(client, next_token, received)
         self._resumable[next_token] = self._resumable.pop(token)
+        self.tally.resumes += 1
         if owner.member is not None:
             self.leave(owner.member, now_ns)
         self.calls.note(StepKind.RESUMED, member.room.room_id, member.client_id, now_ns)

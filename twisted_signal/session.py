@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from twisted_signal.auth import Verifier
 from twisted_signal.claim import Claim
+from twisted_signal.close_codes import DISMISSED, REPLACED
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
@@ -46,8 +47,6 @@ log = logging.getLogger(__name__)
 
 REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
-REPLACED = 4409
-"""The close code for a connection whose place another one has taken."""
 
 
 class Session:
@@ -173,6 +172,13 @@ class Session:
         self._claim = None
         if self.member is not None:
             self._leave(self.member, now_ns)
+
+    def dismiss(self, now_ns: int) -> None:
+        """The operator sends the client away: its place is given up, even if it was kept for it."""
+        client = self._client if self.member is None else self.member.client
+        log.info("Client sent away by the operator: %s", self.label)
+        self.end(now_ns)
+        client.close(DISMISSED, "Disconnected by the operator")
 
     def lose(self, now_ns: int) -> bool:
         """The connection has broken. Returns whether the place is kept, until `end`."""
