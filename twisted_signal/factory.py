@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from twisted_signal import event_log, events
 from twisted_signal.admission import Admission, Place, Refusal
+from twisted_signal.calls import Calls
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
@@ -58,6 +59,7 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        calls: the timelines of calls.
         tally: of all else that is counted.
         log_bounds: of the log's lines.
         pages: takes the connections that ask for pages; None: there are none.
@@ -96,6 +98,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.refusals = Refusals()
+        self.calls = Calls()
         self.tally = Tally()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
@@ -269,6 +272,7 @@ class ChannelFactory(WebSocketServerFactory):
             self.keep_alive.tick()
             self.stalls.tick()
         self._tell_what_was_left_out()
+        self.calls.tick()
         self.tally.relay_times.tick()
         self.admission.forget(self.reactor.seconds(), MANY)
 

@@ -117,7 +117,7 @@ def _disconnect(backend: Backend, asked: Asked) -> Disconnected:
         )
     view = views.client(factory, found)
     with factory.outbox:
-        views.session_of(found).dismiss()
+        views.session_of(found).dismiss(factory.now_ns())
     return Disconnected(view)
 
 
