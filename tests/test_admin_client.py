@@ -66,6 +66,7 @@ def test_events_are_read_and_their_end_is_told() -> None:
 def test_events_can_be_closed_while_somebody_waits_for_them() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = AdminClient(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
@@ -121,6 +122,7 @@ def test_another_servers_stream_is_told_apart() -> None:
 
 def test_what_speaks_no_http_is_told_apart() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
         def serve() -> None:
             connection, _ = listener.accept()
             with connection:
