@@ -4,7 +4,7 @@ import pytest
 from memory import Memory, MemoryClient
 
 from twisted_signal.admin import views
-from twisted_signal.session import DISMISSED
+from twisted_signal.close_codes import DISMISSED
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ CORE = (
     "text",
     "errors",
     "messages",
+    "close_codes",
     "histogram",
     "tally",
     "nesting",

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_signal import __version__
 from twisted_signal.auth import Verifier
+from twisted_signal.close_codes import GOING_AWAY
 from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
@@ -19,7 +20,7 @@ from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
-from twisted_signal.websocket import GOING_AWAY, SignalProtocol
+from twisted_signal.websocket import SignalProtocol
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from twisted_signal.auth import Verifier
 from twisted_signal.claim import Claim
+from twisted_signal.close_codes import DISMISSED, REPLACED
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
@@ -45,10 +46,6 @@ log = logging.getLogger(__name__)
 
 REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
-REPLACED = 4409
-"""The close code for a connection whose place another one has taken."""
-DISMISSED = 4410
-"""The close code for a client that the operator sends away."""
 
 
 class Session:

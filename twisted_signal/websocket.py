@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_signal import close_codes
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
@@ -32,7 +33,7 @@ from twisted_signal.messages import (
     ServerMessage,
 )
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import DISMISSED, REPLACED, Session
+from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
@@ -47,15 +48,6 @@ EXPIRY_GRACE = 60
 
 FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
-
-# Close codes, RFC 6455, section 7.4.1.
-NORMAL = 1000
-GOING_AWAY = 1001
-UNSUPPORTED_DATA = 1003
-INTERNAL_ERROR = 1011
-# Of our own (docs/protocol.md lists them).
-REGISTER_TIMEOUT = 4408
-TOO_MANY = 4429
 
 
 class SignalProtocol(Channel):
@@ -149,7 +141,7 @@ class SignalProtocol(Channel):
             self._end_silence()
         if isBinary:
             self.factory.refusals.count["binary"] += 1
-            self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
+            self.close(close_codes.UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
         try:
             now_ns = self.factory.outbox.now_ns
@@ -186,7 +178,7 @@ class SignalProtocol(Channel):
         self.excess += 1
         if self.excess > limits.message_burst // 2:
             factory.refusals.count["message_flood"] += 1
-            self.end_with(TOO_MANY, "You go on sending more than you may")
+            self.end_with(close_codes.TOO_MANY, "You go on sending more than you may")
         elif self.messages_left == 0:
             self.messages_left = TOLD
             wait_ms = factory.refill_in_ms
@@ -211,10 +203,10 @@ class SignalProtocol(Channel):
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
-        if code not in (None, NORMAL, GOING_AWAY) and not isReply:
+        if code not in (None, close_codes.NORMAL, close_codes.GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
             log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
-        if isReply and self.remoteCloseCode not in (None, NORMAL):
+        if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
             self._lose(self._session)
         else:
             self._session.end()
@@ -274,7 +266,7 @@ class SignalProtocol(Channel):
         else:
             seconds = self.factory.limits.register_timeout
             self.factory.refusals.count["register_timeout"] += 1
-            self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+            self.close(close_codes.REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
 
     def deliver(self, message: ServerMessage) -> None:
         """See `connection.Client`."""
@@ -304,10 +296,10 @@ class SignalProtocol(Channel):
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
-        if code in (REPLACED, DISMISSED) and self._succeeded is not None:
+        if code in (close_codes.REPLACED, close_codes.DISMISSED) and self._succeeded is not None:
             self._succeeded()
             self._succeeded = None
-        if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
+        if code == close_codes.REPLACED and self.state == OPEN and self.unarrived > SLACK:
             # Nothing arrives there; what is under way must not, later, for it is sent anew.
             self._drop("replaced", "its place is taken, and it does not read")
         elif self.state == OPEN:
@@ -387,7 +379,7 @@ class SignalProtocol(Channel):
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         self.factory.refusals.count["internal_error"] += 1
         log.error("A message from %s could not be handled", session.label, exc_info=error)
-        self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+        self.close(close_codes.INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _end_timers(self) -> None:
         self._end_silence()

@@ -151,7 +151,7 @@ def clients(
 def find(factory: SignalFactory, key: str) -> "Found | None":
     """Return the client with that key (`ClientView.key`), if there is one."""
     for found in chain(_connected(factory), _away(factory)):
-        if str(_number(found[0])) == key:
+        if str(found[0].number) == key:
             return found
     return None
 
@@ -238,15 +238,15 @@ def _client_view(protocol: SignalProtocol, member: Member | None, now: float) ->
     else:
         state = "away" if member.is_away else "here"
     return ClientView(
-        key=str(_number(protocol)),
+        key=str(protocol.number),
         client_id=member.client_id if member is not None else None,
         client_type=member.client_type if member is not None else None,
         room_id=member.room.room_id if member is not None else None,
-        dialect=getattr(protocol, "dialect", None),
+        dialect=protocol.dialect,
         address=protocol.address,
-        round_trip_ms=getattr(protocol, "round_trip_ms", lambda: None)(),
-        connected_for_s=round(now - getattr(protocol, "connected_at", now), 3),
-        messages=getattr(protocol, "messages", 0),
+        round_trip_ms=protocol.round_trip_ms(),
+        connected_for_s=round(now - protocol.connected_at, 3),
+        messages=protocol.messages,
         state=state,
     )
 
@@ -261,8 +261,3 @@ def _page(
             items.append(view(each))
         total += 1
     return Page(items, total, offset, limit)
-
-
-def _number(protocol: SignalProtocol) -> int:
-    number: int = getattr(protocol, "number", id(protocol))
-    return number
