@@ -38,6 +38,7 @@ setup(
         "cryptography>=44.0",
         "pyjwt[crypto]>=2.10.1",
         "segno>=1.6.1",
+        "prometheus-client>=0.21",
         "websockets>=17.4",
     ],
     extras_require={

@@ -40,6 +40,7 @@ CORE = (
     "keepalive",
     "inquiry",
     "stalls",
+    "history",
 )
 
 

@@ -27,6 +27,7 @@ from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.server import SignalFactory
+from twisted_signal.telemetry import Telemetry
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -291,6 +292,7 @@ class SignalService(MultiService):
         is_draining: whether the server is stopping: it accepts nobody any more.
         started_at: when it started, in seconds of the reactor's clock.
         started_at_ms: the same, in milliseconds since 1970.
+        telemetry: looks how the server is.
     """
 
     started_at = 0.0
@@ -306,6 +308,8 @@ class SignalService(MultiService):
         self.addService(self._stop_signals)
         self.reloads: list[Callable[[], None]] = []
         self.addService(ReloadSignal(reactor, self.reloads))
+        self.telemetry = Telemetry(reactor, factory)
+        self.addService(self.telemetry)
         patience = Patience(reactor)
         poller = (
             Poller(reactor, factory.outbox, factory.tally) if hasattr(select, "epoll") else None

@@ -38,7 +38,15 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
         The checks of `/readyz`, to which others may be added.
     """
     readiness = Readiness(service)
-    live = Live(Running(service, list, lambda: Rates(0, 5, {})), time.perf_counter)
+    history = service.telemetry.history
+
+    def rates() -> Rates:
+        series = {
+            name: [round(point, 3) for point in points] for name, points in history.series().items()
+        }
+        return Rates(history.made, history.step, series)
+
+    live = Live(Running(service, list, rates), time.perf_counter)
     api = Api(Backend(service, readiness, files=page_files(), events=live.viewer))
     token_file = place.token_file
     token = None if token_file is None else lambda: token_file.token
