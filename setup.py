@@ -53,6 +53,7 @@ setup(
             "hypothesis>=6.112",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
+            "openapi-spec-validator>=0.7.2",
             "playwright>=1.56",
             "pytest>=8.3",
             "pytest-cov>=6.0",

@@ -15,7 +15,7 @@ from twisted_signal.admin.openapi import document
 from twisted_signal.admin.readiness import Readiness, ReadyView
 from twisted_signal.admin.routes import GET_METHODS, JSON, Other, Parameter, Route, Values, find
 from twisted_signal.admin.stream import CONTENT_TYPE as EVENTS
-from twisted_signal.admin.stream import Events, Source
+from twisted_signal.admin.stream import MOST, Events, Source, Streams
 from twisted_signal.service import SignalService
 from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer, in_words, kept
@@ -34,12 +34,14 @@ class Backend:
     Attributes:
         service: the server.
         readiness: whether it can take clients.
+        streams: what is streamed now.
         files: the page's, by their path.
         events: makes what a page that stays open is told; None: there is nothing of that.
     """
 
     service: SignalService
     readiness: Readiness
+    streams: Streams
     files: Mapping[str, Answer] = field(default_factory=dict)
     events: Callable[[], Source] | None = None
 
@@ -118,6 +120,13 @@ def _drain(backend: Backend, _: Values) -> Draining:
 
 def _events(backend: Backend, values: Values) -> Events:
     assert backend.events is not None, "else there is no such route"
+    if backend.streams.are_full:
+        raise ApiError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "too_many_streams",
+            f"{MOST} are told of what is new already; a page that is closed makes room.",
+            (("Retry-After", "10"),),
+        )
     source = backend.events()
     now = backend.service.factory.reactor.seconds()
     return Events(source.begin(values, now), source)
@@ -206,6 +215,7 @@ _EVENTS = Route(
     _events,
     parameters=PARAMETERS,
     content_type=EVENTS,
+    others=(Other(HTTPStatus.SERVICE_UNAVAILABLE, "As many are told as may be."),),
 )
 
 
@@ -214,10 +224,12 @@ class Api:
 
     Attributes:
         routes: what there is.
+        streams: what is streamed now.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self.streams = backend.streams
         found = [*ROUTES]
         if backend.events is not None:
             found.append(_EVENTS)

@@ -85,6 +85,7 @@ def _refusals(route: Route) -> Iterable[tuple[HTTPStatus, str]]:
         yield HTTPStatus.UNAUTHORIZED, "A token is wanted, and none was shown, or a wrong one."
         yield HTTPStatus.FORBIDDEN, "The request is by way of a page of another origin."
     if route.method == "POST":
+        yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large."
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The content type is not {JSON}."
 
 

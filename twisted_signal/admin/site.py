@@ -18,7 +18,7 @@ from twisted_signal.addresses import peer_text
 from twisted_signal.admin.api import Api, refusal
 from twisted_signal.admin.errors import ApiError
 from twisted_signal.admin.guard import Asking, Guard
-from twisted_signal.admin.stream import CONTENT_TYPE, Events, Streams
+from twisted_signal.admin.stream import CONTENT_TYPE, Events
 from twisted_signal.admission import Admission, Place, Refusal
 from twisted_signal.limits import Limits
 from twisted_signal.refusals import Refusals
@@ -59,14 +59,6 @@ _TOO_LARGE = refusal(
 )
 _TWO_HOSTS = ApiError(  # RFC 9112, section 3.2
     HTTPStatus.BAD_REQUEST, "bad_host", "A request has one Host header."
-)
-_FULL = refusal(
-    ApiError(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "too_many_streams",
-        "As many are told of what is new as may be; a page that is closed makes room.",
-        (("Retry-After", "10"),),
-    )
 )
 _EVENT_HEADERS = (
     ("Cache-Control", "no-store"),
@@ -137,9 +129,6 @@ class AdminRequest(AnsweredRequest):
         return refusal(error)
 
     def _stream(self, site: "AdminSite", events: Events) -> None:
-        if site.streams.are_full:
-            self.send(_FULL)
-            return
         self.begin(Answer(HTTPStatus.OK, CONTENT_TYPE, b"", _EVENT_HEADERS))
         if self.method == b"HEAD":
             self.finish()
@@ -221,7 +210,7 @@ class AdminSite(ServerFactory):
     ) -> None:
         self.api = api
         self.guard = guard
-        self.streams = Streams(reactor)
+        self.streams = api.streams
         self.refusals = refusals
         self.reactor = reactor
         self.server = server

@@ -6,9 +6,10 @@ from typing import Any
 from twisted_signal.admin.api import Api, Backend
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
 from twisted_signal.admin.guard import Guard
-from twisted_signal.admin.live import Live, Rates
+from twisted_signal.admin.live import Live
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminSite
+from twisted_signal.admin.stream import Streams
 from twisted_signal.admin.subject import Running
 from twisted_signal.service import SignalService
 from twisted_signal.web.answers import Answer
@@ -38,16 +39,8 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
         The checks of `/readyz`, to which others may be added.
     """
     readiness = Readiness(service)
-    history = service.telemetry.history
-
-    def rates() -> Rates:
-        series = {
-            name: [round(point, 3) for point in points] for name, points in history.series().items()
-        }
-        return Rates(history.made, history.step, series)
-
-    live = Live(Running(service, list, rates), time.perf_counter)
-    api = Api(Backend(service, readiness, files=page_files(), events=live.viewer))
+    live = Live(Running(service), time.perf_counter)
+    api = Api(Backend(service, readiness, Streams(reactor), page_files(), live.viewer))
     token_file = place.token_file
     token = None if token_file is None else lambda: token_file.token
     guard = Guard(token, checks_host=not place.is_unix)

