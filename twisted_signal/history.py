@@ -24,7 +24,8 @@ class History:
         self._series: dict[str, deque[float]] = {}
         self._totals: Mapping[str, float] = {}
         self._peaks: dict[str, float] = {}
-        self._begun: float | None = None  # when the last point was made
+        self._begun: float | None = None  # when the step did
+        self._seen_at = 0.0  # when the totals were so
 
     def sample(
         self,
@@ -45,15 +46,16 @@ class History:
         for name, value in peaks.items():
             self._peaks[name] = max(value, self._peaks.get(name, value))
         if self._begun is None:
-            self._begun, self._totals = now, dict(totals)
+            self._begun = self._seen_at = now
+            self._totals = dict(totals)
             for name in (*totals, *levels, *peaks):
                 self._series[name] = deque(maxlen=self._points)
             return
-        passed = now - self._begun
-        if passed < self.step:
-            return
         # More than one where the process stood still: the points stay even.
-        steps = int(passed / self.step)
+        steps = int((now - self._begun) / self.step)
+        if not steps:
+            return
+        passed = now - self._seen_at
         point = {name: (total - self._totals[name]) / passed for name, total in totals.items()}
         point.update(levels)
         point.update(self._peaks)
@@ -61,7 +63,7 @@ class History:
             self._series[name].extend([value] * min(steps, self._points))
         self.made += steps
         self._begun += steps * self.step
-        self._totals = dict(totals)
+        self._seen_at, self._totals = now, dict(totals)
         self._peaks.clear()
 
     def series(self) -> dict[str, list[float]]:
