@@ -52,7 +52,7 @@ def test_a_call_may_be_without_a_second_peer_and_without_a_diagnosis() -> None:
     first, second, *_, last = call_lines(alone, NOW_MS)
 
     assert first.startswith("phone1 → nobody, ")
-    assert second == "  ✓ Nothing wrong so far."
+    assert second == "  · Too early to tell."
     assert last == "    3 more steps are not kept"
 
 

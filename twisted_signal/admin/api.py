@@ -104,7 +104,7 @@ def _disconnect(backend: Backend, values: Values) -> Disconnected:
         )
     view = views.client(factory, found)
     with factory.outbox:
-        views.session_of(found).dismiss()
+        views.session_of(found).dismiss(factory.now_ns())
     return Disconnected(view)
 
 

@@ -1,12 +1,11 @@
 """The running server as the status page sees it: what `live` tells of. Nothing here changes it."""
 
-from typing import Any
-
 import msgspec
 
 from twisted_signal.admin import views
 from twisted_signal.admin.changes import Listing, Row
 from twisted_signal.admin.live import Look, Rates
+from twisted_signal.diagnosis import CallView, call_views
 from twisted_signal.service import SignalService
 
 STEPS = ("steps", "steps_left_out")
@@ -27,9 +26,10 @@ class Running:
         }
         return Rates(history.made, history.step, series)
 
-    def _calls(self) -> list[Any]:
+    def _calls(self) -> list[CallView]:
         """Return the calls, the latest first."""
-        return []
+        factory = self._service.factory
+        return call_views(factory.registry, factory.now_ns())
 
     def server(self) -> Row:
         """See `live.Subject`."""
@@ -90,12 +90,12 @@ class Running:
         return Listing(len(found), rows)
 
 
-def has_problem(call: Any) -> bool:
+def has_problem(call: CallView) -> bool:
     """Tell whether something is wrong with a call."""
     return call.diagnosis is not None and call.diagnosis.is_problem
 
 
-def _matches(call: Any, wanted: str) -> bool:
+def _matches(call: CallView, wanted: str) -> bool:
     names = (call.room_id, *(peer.client_id for peer in call.peers))
     return any(wanted in name.casefold() for name in names)
 
