@@ -2,7 +2,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from plain import PlainClient
+from plain import NOW_NS, PlainClient
 
 from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
 from twisted_signal.limits import Limits
@@ -22,7 +22,7 @@ def join(
 ) -> Member:
     owner = leaving.owner if leaving is not None else Holder()
     client = leaving.client if leaving is not None else PlainClient()
-    return registry.join(owner, client, room_id, client_id, "unknown")
+    return registry.join(owner, client, room_id, client_id, "unknown", now_ns=NOW_NS)
 
 
 def ids(registry: Registry, room_id: str = "lab") -> list[str]:
@@ -85,9 +85,9 @@ def test_a_room_goes_away_with_its_last_member() -> None:
     registry = Registry()
     a, b = join(registry, "a"), join(registry, "b")
 
-    registry.leave(a)
+    registry.leave(a, NOW_NS)
     assert ids(registry) == ["b"]
-    registry.leave(b)
+    registry.leave(b, NOW_NS)
 
     assert registry.rooms == {}
 
@@ -129,7 +129,7 @@ def test_rooms_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) 
     caplog.set_level("INFO")
     registry = Registry()
 
-    registry.leave(join(registry, "a", "lab 1"))
+    registry.leave(join(registry, "a", "lab 1"), NOW_NS)
 
     assert caplog.messages == ['Room opened: "lab 1"', 'Room closed: "lab 1"']
 
@@ -171,10 +171,10 @@ def test_a_member_that_is_gone_leaves_nothing_behind() -> None:
     member = join(registry, "a")
     token = registry.remember(member)
 
-    registry.leave(member)
+    registry.leave(member, NOW_NS)
 
     with pytest.raises(ResumeExpired):
-        registry.resume(Holder(), PlainClient(), token, None)
+        registry.resume(Holder(), PlainClient(), token, None, now_ns=NOW_NS)
     assert member.owner.member is None
     assert registry.holder("lab", "a") is None
 

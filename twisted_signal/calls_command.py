@@ -86,11 +86,11 @@ def call_lines(call: Any, now_ms: int) -> list[str]:
         f"{peers_of(call)}, room {printable(call['room_id'])}, began {began}, last step {ago} ago"
     ]
     diagnosis = call["diagnosis"]
-    if diagnosis is not None:
-        mark = "✗" if diagnosis["is_problem"] else "·"
-        lines.append(f"  {mark} {printable(diagnosis['sentence'])}")
+    if diagnosis is None:
+        lines.append("  · Too early to tell.")
     else:
-        lines.append("  ✓ Nothing wrong so far.")
+        mark = "✗" if diagnosis["is_problem"] else "✓"
+        lines.append(f"  {mark} {printable(diagnosis['sentence'])}")
     lines += step_lines(call)
     if call["steps_left_out"]:
         lines.append(f"    {call['steps_left_out']} more steps are not kept")

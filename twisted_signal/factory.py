@@ -10,6 +10,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall
 
 from twisted_signal.admission import Admission, Place, Refusal
+from twisted_signal.calls import Calls
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
@@ -58,6 +59,7 @@ class ChannelFactory(WebSocketServerFactory):
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
         tally: of all else that is counted.
+        calls: the timelines of calls.
         pages: takes the connections that ask for pages; None: there are none.
     """
 
@@ -106,6 +108,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.admission = Admission(limits)
         self.refusals = Refusals()
         self.tally = Tally()
+        self.calls = Calls()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
@@ -251,4 +254,5 @@ class ChannelFactory(WebSocketServerFactory):
             self.stalls.tick()
         self.refusals.tick()
         self.tally.relay_times.tick()
+        self.calls.tick()
         self.admission.forget(self.reactor.seconds(), MANY)

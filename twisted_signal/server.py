@@ -75,6 +75,7 @@ class SignalFactory(ChannelFactory):
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
         self.refusals, self.tally = self.registry.refusals, self.registry.tally
+        self.calls = self.registry.calls
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(

@@ -40,6 +40,7 @@ from twisted_signal.messages import (
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
 from twisted_signal.text import quoted, without_sdp, without_tokens
+from twisted_signal.timeline import StepKind
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ REPORT_LENGTH = 1000
 
 class Session:
     """What one client may say and what comes of it. Implements `registry.Owner`.
+
+    `now_ns` is the wall clock wherever it is asked for, in nanoseconds since 1970.
 
     Attributes:
         member: its place in a room, or None.
@@ -132,7 +135,7 @@ class Session:
         """
         member = self.member
         if type(message) in RELAYS and member is not None:  # by far the most
-            relay(message, member)  # type: ignore[arg-type] # a set of types narrows nothing
+            relay(message, member, now_ns)  # type: ignore[arg-type] # a set of types narrows nothing
             return
         match message:
             case Register():
@@ -156,7 +159,7 @@ class Session:
                 self._tell(IceServers(*self._ice_servers(member, now_ns)))
             case Leave():  # pragma: no branch - the union ends here
                 self._claim = None  # nothing waits for it: who has a place does not wait
-                self._leave(member)
+                self._leave(member, now_ns)
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
@@ -164,27 +167,28 @@ class Session:
         self._registry.refusals.note(error.code, who, f"{error.code}: {error}")
         self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
-    def end(self) -> None:
+    def end(self, now_ns: int) -> None:
         """The client is gone for good: leave the room. Once is enough, more does no harm."""
         self._claim = None
         if self.member is not None:
-            self._leave(self.member)
+            self._leave(self.member, now_ns)
 
-    def dismiss(self) -> None:
+    def dismiss(self, now_ns: int) -> None:
         """The operator sends the client away: its place is given up, even if it was kept for it."""
         client = self._client if self.member is None else self.member.client
         log.info("Client sent away by the operator: %s", self.label)
-        self.end()
+        self.end(now_ns)
         client.close(DISMISSED, "Disconnected by the operator")
 
-    def lose(self) -> bool:
+    def lose(self, now_ns: int) -> bool:
         """The connection has broken. Returns whether the place is kept, until `end`."""
         member = self.member
         if member is None or member.mailbox is None:
-            self.end()
+            self.end(now_ns)
             return False
         self._claim = None
         member.mailbox.disconnect()
+        self._registry.calls.note(StepKind.LOST, member.room.room_id, member.client_id, now_ns)
         log.info("Connection lost: %s, room %s keeps its place", member.label, member.room.label)
         return True
 
@@ -231,7 +235,7 @@ class Session:
         ):
             before.client_type = message.client_type
             self._confirm(before, message, now_ns)
-            hand_over_again(before, before)
+            hand_over_again(before, before, now_ns)
             self._let_go_on()
             return
         client_id = message.client_id
@@ -246,7 +250,7 @@ class Session:
             case DuplicateId.REJECT:
                 raise IdTaken(client_id, message.room_id)
             case DuplicateId.REPLACE:
-                self._take_over(holder)
+                self._take_over(holder, now_ns)
                 self._enter(message, client_id, now_ns)
                 self._let_go_on()
             case DuplicateId.PROBE:  # pragma: no branch - the enum ends here
@@ -255,7 +259,7 @@ class Session:
     def _enter(self, message: Register, client_id: str, now_ns: int) -> None:
         before = self.member
         member = self._registry.join(
-            self, self._client, message.room_id, client_id, message.client_type
+            self, self._client, message.room_id, client_id, message.client_type, now_ns=now_ns
         )
         if isinstance(message, Arrival):
             member.handed_over = []
@@ -271,9 +275,9 @@ class Session:
             log.info("Client left: %s, room %s", before.label, before.room.label)
             tell_room(before.room, PeerLeft(before.client_id), member)
         tell_room(member.room, PeerJoined(member.client_id, member.client_type), member)
-        hand_over_what_waits(member)
+        hand_over_what_waits(member, now_ns)
         if before is not None:
-            hand_over_again(before, member)
+            hand_over_again(before, member, now_ns)
 
     def _confirm(self, member: Member, message: Register, now_ns: int) -> None:
         member.expires_at = self._expires_at
@@ -307,7 +311,7 @@ class Session:
         if place is not None and self._token is not None:
             self._renew(self._token, now_ns, place)
         member, before, missed = self._registry.resume(
-            self, self._client, message.resume_token, message.received
+            self, self._client, message.resume_token, message.received, now_ns=now_ns
         )
         self.label = member.label
         log.info(
@@ -354,7 +358,7 @@ class Session:
             if holder.owner.member is holder:
                 if alive or is_back:
                     raise IdTaken(claim.client_id, claim.message.room_id)
-                self._take_over(holder)
+                self._take_over(holder, claim.now_ns)
             self._expires_at = claim.expires_at
             self._enter(claim.message, claim.client_id, claim.now_ns)
         except SignalError as error:
@@ -377,10 +381,10 @@ class Session:
         if self._claim is None or not self._claim.hold(message):
             raise NotRegistered(getattr(message, "target_id", None))
 
-    def _take_over(self, holder: Member) -> None:
+    def _take_over(self, holder: Member, now_ns: int) -> None:
         """Put another connection out of its place."""
         log.info("Client replaced: %s, room %s", holder.label, holder.room.label)
-        self._registry.leave(holder)
+        self._registry.leave(holder, now_ns)
         tell_room(holder.room, PeerLeft(holder.client_id), holder)
         holder.client.close(REPLACED, "Another connection has taken your client_id")
 
@@ -390,7 +394,7 @@ class Session:
         peers = [PeerDescription(peer.client_id, peer.client_type) for peer in member.peers()]
         self._tell(Peers(member.room.room_id, peers))
 
-    def _leave(self, member: Member) -> None:
+    def _leave(self, member: Member, now_ns: int) -> None:
         log.info("Client left: %s, room %s", member.label, member.room.label)
-        self._registry.leave(member)
+        self._registry.leave(member, now_ns)
         tell_room(member.room, PeerLeft(member.client_id), member)

@@ -209,7 +209,7 @@ class SignalProtocol(Channel):
         if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
             self._lose(self._session)
         else:
-            self._session.end()
+            self._session.end(self.factory.now_ns())
         self._end_timers()
         self.factory.expect(self, CLOSE_TIMEOUT)
 
@@ -348,17 +348,18 @@ class SignalProtocol(Channel):
         """The connection is no more of use: keep the place for a while, or give it up."""
         if session.is_away:
             return  # that is known already
-        if session.lose():
+        now_ns = self.factory.now_ns()
+        if session.lose(now_ns):
             self._succeeded = self.factory.keep(self.place, lambda: self._give_up(session))
             if self._succeeded is not None:
                 return
-        session.end()
+        session.end(now_ns)
         self._answer_inquiry(alive=False)
 
     def _give_up(self, session: Session) -> None:
         """Nobody has come back in time."""
         self._succeeded = None
-        session.end()
+        session.end(self.factory.now_ns())
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
