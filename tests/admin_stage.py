@@ -104,7 +104,9 @@ class AdminMemory(Memory):
         """Return the answer to one request on a connection of its own."""
         line = self.dial()
         line.send(request(path, method, headers, body))
-        return line.reply()
+        reply = line.reply()
+        line.transport.end()
+        return reply
 
     def post(self, path: str, body: bytes = b"", **headers: str) -> Reply:
         """As `ask`, to have something done."""
