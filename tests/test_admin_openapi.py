@@ -5,10 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from admin_stage import AdminMemory, Reply
+from admin_stage import AdminMemory, Counter, Reply
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
-from test_admin_stream import Counter
 
 from twisted_signal.admission import BURST
 
