@@ -233,7 +233,7 @@ def _matches(found: Found, wanted: str) -> bool:
 
 
 def _room_view(room: Room) -> RoomView:
-    return RoomView(room.room_id, len(room.members), getattr(room, "opened_at_ns", 0) // 1_000_000)
+    return RoomView(room.room_id, len(room.members), room.opened_at_ns // 1_000_000)
 
 
 def _client_view(protocol: SignalProtocol, member: Member | None, now: float) -> ClientView:
