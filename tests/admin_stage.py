@@ -14,6 +14,7 @@ from twisted_signal.admin.guard import Guard
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminChannel, AdminSite
 from twisted_signal.admin.stream import Source, Streams
+from twisted_signal.metrics import Exposition
 from twisted_signal.service import Reactor, SignalService
 from twisted_signal.web.answers import Answer, kept
 
@@ -78,11 +79,12 @@ class AdminMemory(Memory):
         self.service = SignalService(cast("Reactor", self.reactor), self.factory, [])
         self.readiness = Readiness(self.service)
         self.token = token
-        self.api = Api(Backend(self.service, self.readiness, Streams(self.clock), FILES, events))
-        guard = Guard((lambda: self.token or b"") if token else None, checks_host=checks_host)
-        self.site = AdminSite(
-            self.api, guard, self.factory.refusals, self.clock, self.factory.server
+        exposition = Exposition(self.factory, self.service.telemetry)
+        self.api = Api(
+            Backend(self.service, exposition, self.readiness, Streams(self.clock), FILES, events)
         )
+        guard = Guard((lambda: self.token or b"") if token else None, checks_host=checks_host)
+        self.site = AdminSite(self.api, guard, self.clock, self.factory.server)
 
     def dial(self, host: str = "127.0.0.1") -> "AdminLine":
         """Return a connection to the admin endpoint."""

@@ -58,6 +58,32 @@ def test_the_server_is_described(memory: AdminMemory) -> None:
     assert said["uptime_s"] == 3
 
 
+def test_what_is_counted_is_told_to_prometheus(memory: AdminMemory) -> None:
+    memory.registered("phone", "lab")
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0, text/plain;q=0.5"}
+
+    plain, open_metrics = memory.ask("/metrics"), memory.ask("/metrics", headers=accept)
+
+    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert b"\nvislam_signal_rooms 1.0\n" in plain.body
+    assert open_metrics.headers["Content-Type"].startswith("application/openmetrics-text;")
+    assert open_metrics.body.endswith(b"# EOF\n")
+
+
+def test_how_things_went_is_told(memory: AdminMemory) -> None:
+    telemetry = memory.service.telemetry
+    telemetry.startService()
+    memory.registered("phone", "lab")
+    memory.wait(12)
+    telemetry.stopService()
+
+    said = memory.ask("/api/v1/history").json()
+
+    assert said["step_s"] == 5
+    assert said["series"]["rooms"] == [1, 1]
+    assert said["series"]["registrations"] == [0.2, 0]
+
+
 def test_lists_come_in_parts(memory: AdminMemory) -> None:
     for number in range(5):
         memory.registered(f"phone{number}", f"lab{number}")
@@ -81,6 +107,22 @@ def test_lists_can_be_searched(memory: AdminMemory) -> None:
     assert [room["room_id"] for room in rooms["items"]] == ["hall"]
     assert [client["client_id"] for client in clients["items"]] == ["phone"]
     assert [client["client_id"] for client in of_room["items"]] == ["pc"]
+
+
+def test_calls_are_told_with_what_is_wrong(memory: AdminMemory) -> None:
+    memory.registered("phone", "lab")
+    memory.registered("pc", "lab").say(type="offer", target_id="phone", sdp="v=0")
+    memory.wait(20)
+
+    (call,) = memory.ask("/api/v1/calls?problems=1").json()["items"]
+
+    assert [peer["client_id"] for peer in call["peers"]] == ["pc", "phone"]
+    assert "offer" in [step["kind"] for step in call["steps"]]
+    assert call["diagnosis"]["is_problem"]
+    assert memory.ask("/api/v1/calls?search=PHO&room=lab").json()["total"] == 1
+    assert memory.ask("/api/v1/calls?room=hall").json()["total"] == 0
+    assert memory.ask("/api/v1/calls?search=tablet").json()["total"] == 0
+    assert memory.ask("/api/v1/calls?offset=1").json()["items"] == []
 
 
 @pytest.mark.parametrize("room_id", ["lab", "a/b", "лаб 📷", "%2F", "a?b#c", " ", '"\\', "+"])

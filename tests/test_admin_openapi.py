@@ -23,6 +23,10 @@ class Party(AdminMemory):
         away.say(type="register", client_id="away", room_id="lab", resume=True)
         away.transport.end()
         self.open()
+        pc = self.registered("pc", "lab")
+        pc.say(type="offer", target_id="phone", sdp="v=0")
+        pc.say(type="offer", target_id="nobody", sdp="v=0")
+        self.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,8 @@ ANSWERS: dict[tuple[str, str, int], Callable[[AdminMemory], Reply]] = {
     ("get", "/healthz", 200): lambda memory: memory.ask("/healthz"),
     ("get", "/readyz", 200): lambda memory: memory.ask("/readyz"),
     ("get", "/readyz", 503): not_ready,
+    ("get", "/metrics", 200): lambda memory: memory.ask("/metrics"),
+    ("get", "/api/v1/history", 200): lambda memory: memory.ask("/api/v1/history"),
     ("get", "/api/v1/server", 200): lambda memory: memory.ask("/api/v1/server"),
     ("get", "/api/v1/rooms", 200): lambda memory: memory.ask("/api/v1/rooms?limit=1"),
     ("get", "/api/v1/rooms", 400): lambda memory: memory.ask("/api/v1/rooms?limit=0"),
@@ -104,6 +110,8 @@ ANSWERS: dict[tuple[str, str, int], Callable[[AdminMemory], Reply]] = {
     ("get", "/api/v1/clients", 403): lambda memory: memory.ask(
         "/api/v1/clients", headers={"Host": "rebound.example"}
     ),
+    ("get", "/api/v1/calls", 200): lambda memory: memory.ask("/api/v1/calls"),
+    ("get", "/api/v1/calls", 400): lambda memory: memory.ask("/api/v1/calls?problems=2"),
     ("post", "/api/v1/clients/{key}/disconnect", 200): lambda memory: memory.post(
         f"/api/v1/clients/{key(memory, 'away')}/disconnect"
     ),

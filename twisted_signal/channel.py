@@ -157,14 +157,14 @@ class Channel(OpeningProtocol):
         self.transport.abortConnection()
 
     def _expire_handshake(self) -> None:
-        refusals, kind = self.factory.refusals, "handshake_timeout"
+        refusals = self.factory.refusals
         if self.factory.pages is not None and self._cut is None and not self._is_midway:
             # Browsers open connections that they may need, and may never say anything by them.
-            refusals.count[kind] += 1
+            refusals.count["handshake_timeout"] += 1
         else:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            refusals.note(kind, self.address, sentence)
+            refusals.note("handshake_timeout", self.address, sentence)
 
     def onFrameBegin(self) -> None:
         """A frame begins that Autobahn reads."""

@@ -45,6 +45,7 @@ CONNECTIONS_REFUSED = (
     "max_clients",
     "max_clients_per_address",
     "origin",
+    "pages",
 )
 CONNECTIONS_DROPPED = (
     "binary",

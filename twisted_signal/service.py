@@ -309,7 +309,7 @@ class SignalService(MultiService):
         self.reloads: list[Callable[[], None]] = []
         self.addService(ReloadSignal(reactor, self.reloads))
         self.telemetry = Telemetry(reactor, factory)
-        self.addService(self.telemetry)
+        self.outlasting.addService(self.telemetry)
         patience = Patience(reactor)
         poller = (
             Poller(reactor, factory.outbox, factory.tally) if hasattr(select, "epoll") else None

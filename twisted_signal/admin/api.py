@@ -13,9 +13,11 @@ from twisted_signal.admin.errors import ApiError, ErrorDetail, ErrorView, wrong_
 from twisted_signal.admin.live import PARAMETERS
 from twisted_signal.admin.openapi import document
 from twisted_signal.admin.readiness import Readiness, ReadyView
-from twisted_signal.admin.routes import GET_METHODS, JSON, Other, Parameter, Route, Values, find
+from twisted_signal.admin.routes import GET_METHODS, JSON, Asked, Other, Parameter, Route, find
 from twisted_signal.admin.stream import CONTENT_TYPE as EVENTS
 from twisted_signal.admin.stream import MOST, Events, Source, Streams
+from twisted_signal.diagnosis import CallView
+from twisted_signal.metrics import Exposition
 from twisted_signal.service import SignalService
 from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer, in_words, kept
@@ -33,6 +35,7 @@ class Backend:
 
     Attributes:
         service: the server.
+        exposition: tells what was counted.
         readiness: whether it can take clients.
         streams: what is streamed now.
         files: the page's, by their path.
@@ -40,6 +43,7 @@ class Backend:
     """
 
     service: SignalService
+    exposition: Exposition
     readiness: Readiness
     streams: Streams
     files: Mapping[str, Answer] = field(default_factory=dict)
@@ -60,47 +64,64 @@ class Draining(Struct, frozen=True):
     drain_timeout_s: Annotated[int, Meta(description="Seconds that they have to go.")]
 
 
-def _health(_: Backend, __: Values) -> Answer:
+def _health(_: Backend, __: Asked) -> Answer:
     return _HEALTHY
 
 
-def _readiness(backend: Backend, _: Values) -> Answer:
+def _readiness(backend: Backend, _: Asked) -> Answer:
     view = backend.readiness.view()
     return _json(HTTPStatus.OK if view.ready else HTTPStatus.SERVICE_UNAVAILABLE, view)
 
 
-def _server(backend: Backend, _: Values) -> views.ServerView:
+def _metrics(backend: Backend, asked: Asked) -> Answer:
+    content_type, body = backend.exposition.answer(asked.accept)
+    return Answer(HTTPStatus.OK, content_type, body, _NO_STORE)
+
+
+def _history(backend: Backend, _: Asked) -> views.HistoryView:
+    return views.history(backend.service)
+
+
+def _server(backend: Backend, _: Asked) -> views.ServerView:
     return views.server(backend.service)
 
 
-def _rooms(backend: Backend, values: Values) -> views.Page[views.RoomView]:
-    return views.rooms(backend.service.factory, **values)
+def _rooms(backend: Backend, asked: Asked) -> views.Page[views.RoomView]:
+    return views.rooms(backend.service.factory, **asked.values)
 
 
-def _room(backend: Backend, values: Values) -> views.RoomDetail:
+def _room(backend: Backend, asked: Asked) -> views.RoomDetail:
+    room_id = asked.values["room_id"]
     try:
-        return views.room(backend.service.factory, **values)
+        return views.room(backend.service.factory, **asked.values)
     except KeyError:
         raise ApiError(
             HTTPStatus.NOT_FOUND,
             "unknown_room",
-            f"There is no room {quoted(values['room_id'])}; a room exists while it has a client.",
+            f"There is no room {quoted(room_id)}; a room exists while it has a client.",
         ) from None
 
 
-def _clients(backend: Backend, values: Values) -> views.Page[views.ClientView]:
-    named = dict(values)
+def _clients(backend: Backend, asked: Asked) -> views.Page[views.ClientView]:
+    named = dict(asked.values)
     return views.clients(backend.service.factory, room_id=named.pop("room"), **named)
 
 
-def _disconnect(backend: Backend, values: Values) -> Disconnected:
+def _calls(backend: Backend, asked: Asked) -> views.Page[CallView]:
+    named = dict(asked.values)
+    room_id, only_problems = named.pop("room"), bool(named.pop("problems"))
     factory = backend.service.factory
-    found = views.find(factory, values["key"])
+    return views.calls(factory, room_id=room_id, only_problems=only_problems, **named)
+
+
+def _disconnect(backend: Backend, asked: Asked) -> Disconnected:
+    factory = backend.service.factory
+    found = views.find(factory, asked.values["key"])
     if found is None:
         raise ApiError(
             HTTPStatus.NOT_FOUND,
             "unknown_client",
-            f"No client has the key {quoted(values['key'])}; it may have gone.",
+            f"No client has the key {quoted(asked.values['key'])}; it may have gone.",
         )
     view = views.client(factory, found)
     with factory.outbox:
@@ -108,7 +129,7 @@ def _disconnect(backend: Backend, values: Values) -> Disconnected:
     return Disconnected(view)
 
 
-def _drain(backend: Backend, _: Values) -> Draining:
+def _drain(backend: Backend, _: Asked) -> Draining:
     service = backend.service
     service.drain("Drain asked for at the admin endpoint")
     return Draining(
@@ -118,7 +139,7 @@ def _drain(backend: Backend, _: Values) -> Draining:
     )
 
 
-def _events(backend: Backend, values: Values) -> Events:
+def _events(backend: Backend, asked: Asked) -> Events:
     assert backend.events is not None, "else there is no such route"
     if backend.streams.are_full:
         raise ApiError(
@@ -129,13 +150,14 @@ def _events(backend: Backend, values: Values) -> Events:
         )
     source = backend.events()
     now = backend.service.factory.reactor.seconds()
-    return Events(source.begin(values, now), source)
+    return Events(source.begin(asked.values, now), source)
 
 
 _OFFSET = Parameter("offset", "How many items to pass over.", 0)
 _LIMIT = Parameter("limit", "How many items to return at most.", DEFAULT_LIMIT, 1, MOST_ITEMS)
 _SEARCH = Parameter("search", "Only those that have this text in one of their names.", "")
 _ROOM = Parameter("room", "Only those of the room with this id.")
+_PROBLEMS = Parameter("problems", "1: only those that something is wrong with.", 0, 0, 1)
 
 ROUTES = (
     Route(
@@ -157,7 +179,23 @@ ROUTES = (
         others=(Other(HTTPStatus.SERVICE_UNAVAILABLE, "It cannot.", is_error=False),),
         is_open=True,
     ),
+    Route(
+        "GET",
+        "/metrics",
+        "metrics",
+        "All that is counted, for Prometheus.",
+        _metrics,
+        content_type="text/plain; version=0.0.4; charset=utf-8",
+    ),
     Route("GET", "/api/v1/server", "server", "The server.", _server, views.ServerView),
+    Route(
+        "GET",
+        "/api/v1/history",
+        "history",
+        "How things went in the last quarter of an hour.",
+        _history,
+        views.HistoryView,
+    ),
     Route(
         "GET",
         "/api/v1/rooms",
@@ -185,6 +223,15 @@ ROUTES = (
         _clients,
         views.Page[views.ClientView],
         parameters=(_SEARCH, _ROOM, _OFFSET, _LIMIT),
+    ),
+    Route(
+        "GET",
+        "/api/v1/calls",
+        "calls",
+        "What happened between peers, the latest first, and why a call does not come about.",
+        _calls,
+        views.Page[CallView],
+        parameters=(_SEARCH, _ROOM, _PROBLEMS, _OFFSET, _LIMIT),
     ),
     Route(
         "POST",
@@ -250,7 +297,9 @@ class Api:
         """Tell whether what is at a path is for everybody who reaches it."""
         return path in self._open
 
-    def answer(self, method: str, path: str, query: str, body: bytes = b"") -> Answer | Events:
+    def answer(
+        self, method: str, path: str, query: str, body: bytes = b"", accept: str = ""
+    ) -> Answer | Events:
         """Return what is answered to a request.
 
         Args:
@@ -258,22 +307,25 @@ class Api:
             path: as it came, percent-encoded.
             query: likewise, what stands behind the question mark.
             body: of the request.
+            accept: the header of that name.
         """
         try:
-            return self._answer(method, path, query, body)
+            return self._answer(method, path, query, body, accept)
         except ApiError as error:
             return refusal(error)
 
-    def _answer(self, method: str, path: str, query: str, body: bytes) -> Answer | Events:
+    def _answer(
+        self, method: str, path: str, query: str, body: bytes, accept: str
+    ) -> Answer | Events:
         file = self._backend.files.get(path)
         if file is not None:
             if method not in GET_METHODS:
                 raise wrong_method(GET_METHODS)
             return file
         route, values = find(self.routes, method, path)
-        values = {**values, **route.read_query(query)}
+        asked = Asked({**values, **route.read_query(query)}, accept)
         _check_body(body)
-        said = route.answer(self._backend, values)
+        said = route.answer(self._backend, asked)
         return said if isinstance(said, Answer | Events) else _json(route.status, said)
 
 

@@ -149,7 +149,8 @@ class AdminService(Listening):
 
     def listens(self, port: IListeningPort) -> None:
         """See Listening."""
-        for link in page_links(self.urls, "/") or self.urls:
+        links = page_links(self.urls, "/")
+        for link in links or [url.replace("ws", "http", 1) for url in self.urls]:
             log.info("Admin page on %s", link)
 
     def failed(self, sentence: str) -> None:

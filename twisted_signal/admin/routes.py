@@ -68,7 +68,14 @@ class Other(NamedTuple):
 
 
 Values = Mapping[str, Any]
-"""What a request says: the parameters of its path and of its query, by name."""
+"""The parameters of a request's path and of its query, by name."""
+
+
+class Asked(NamedTuple):
+    """What a request says. `accept`: the header of that name, or nothing."""
+
+    values: Values
+    accept: str = ""
 
 
 class Route(NamedTuple):
@@ -79,8 +86,8 @@ class Route(NamedTuple):
         path: see the module.
         name: of the operation.
         meaning: a sentence.
-        answer: does it; called with what the API knows of the server, and the values. It returns a
-            value for JSON, a whole `Answer`, or `Events`.
+        answer: does it; called with what the API knows of the server, and with what is asked. It
+            returns a value for JSON, a whole `Answer`, or `Events`.
         returns: the type of a value for JSON; None: it is something else.
         content_type: of the answer.
         parameters: of the query.
@@ -93,7 +100,7 @@ class Route(NamedTuple):
     path: str
     name: str
     meaning: str
-    answer: Callable[[Any, Values], object]
+    answer: Callable[[Any, Asked], object]
     returns: Any = None
     content_type: str = JSON
     parameters: tuple[Parameter, ...] = ()

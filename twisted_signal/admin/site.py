@@ -19,7 +19,7 @@ from twisted_signal.admin.api import Api, refusal
 from twisted_signal.admin.errors import ApiError
 from twisted_signal.admin.guard import Asking, Guard
 from twisted_signal.admin.stream import CONTENT_TYPE, Events
-from twisted_signal.admission import Admission, Place, Refusal
+from twisted_signal.admission import Admission, Place
 from twisted_signal.limits import Limits
 from twisted_signal.refusals import Refusals
 from twisted_signal.text import quoted
@@ -118,12 +118,12 @@ class AdminRequest(AnsweredRequest):
             self.header(b"content-type"),
         )
         site.guard.check(asking, is_open=site.api.is_open(path))
-        return site.api.answer(method, path, query, self._body)
+        return site.api.answer(method, path, query, self._body, self.header(b"accept"))
 
     def _refuse(self, site: "AdminSite", error: ApiError) -> Answer:
-        kind = f"admin_{error.code}"
         address = peer_text(self.channel.getPeer())
-        site.refusals.note(kind, f"a request to the admin endpoint from {address}", str(error))
+        who = f"a request to the admin endpoint from {address}"
+        site.note_refusal(error.code, who, str(error))
         self.channel.persistent = False
         self.setHeader("Connection", "close")
         return refusal(error)
@@ -198,20 +198,18 @@ class AdminSite(ServerFactory):
         api: what is answered.
         guard: who is answered.
         streams: what is streamed now.
-        refusals: of all that was refused.
         reactor: its timers and its clock.
         server: for the header of that name.
     """
 
     noisy = False
 
-    def __init__(
-        self, api: Api, guard: Guard, refusals: Refusals, reactor: Any, server: str
-    ) -> None:
+    def __init__(self, api: Api, guard: Guard, reactor: Any, server: str) -> None:
         self.api = api
         self.guard = guard
         self.streams = api.streams
-        self.refusals = refusals
+        self._refusals = Refusals()
+        self._ticks = False
         self.reactor = reactor
         self.server = server
         self._channels: set[AdminChannel] = set()
@@ -227,25 +225,37 @@ class AdminSite(ServerFactory):
 
     def admit(self, channel: AdminChannel) -> Place | None:
         """Count a connection; or return None, as there are too many."""
+        peer = channel.transport.getPeer()
+        host = None if isinstance(peer, UNIXAddress) else getattr(peer, "host", None)
         if len(self._channels) >= MOST:
-            place: Place | Refusal = Refusal("admin", 503, f"{MOST} connections are there already")
+            reason = f"{MOST} connections are there already"
         else:
-            peer = channel.transport.getPeer()
-            host = None if isinstance(peer, UNIXAddress) else getattr(peer, "host", None)
             place = self._admission.arrive(host, self.reactor.seconds())
-        if isinstance(place, Refusal):
-            who = (
-                f"a connection to the admin endpoint from {peer_text(channel.transport.getPeer())}"
-            )
-            self.refusals.note("admin_connections", who, place.sentence)
-            return None
-        self._channels.add(channel)
-        return place
+            if isinstance(place, Place):
+                self._channels.add(channel)
+                return place
+            reason = place.sentence
+        who = f"a connection to the admin endpoint from {peer_text(peer)}"
+        self.note_refusal("connections", who, reason)
+        return None
 
     def leave(self, channel: AdminChannel, place: Place) -> None:
         """A connection is gone."""
         self._channels.discard(channel)
         self._admission.leave(place, self.reactor.seconds(), is_client=False)
+
+    def note_refusal(self, kind: str, who: str, sentence: str) -> None:
+        """Log a refusal, within bounds. See `Refusals.note`."""
+        self._refusals.note(kind, who, sentence)
+        if not self._ticks:
+            self._ticks = True
+            self.reactor.callLater(1, self._tick)
+
+    def _tick(self) -> None:
+        self._refusals.tick()
+        self._ticks = self._refusals.were_lately
+        if self._ticks:
+            self.reactor.callLater(1, self._tick)
 
     def end(self) -> None:
         """End all connections, when what was answered on them is read."""

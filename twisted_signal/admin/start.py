@@ -11,6 +11,7 @@ from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminSite
 from twisted_signal.admin.stream import Streams
 from twisted_signal.admin.subject import Running
+from twisted_signal.metrics import Exposition
 from twisted_signal.service import SignalService
 from twisted_signal.web.answers import Answer
 from twisted_signal.web.files import read_files, read_static
@@ -40,12 +41,13 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
     """
     readiness = Readiness(service)
     live = Live(Running(service), time.perf_counter)
-    api = Api(Backend(service, readiness, Streams(reactor), page_files(), live.viewer))
+    exposition = Exposition(service.factory, service.telemetry)
+    api = Api(Backend(service, exposition, readiness, Streams(reactor), page_files(), live.viewer))
     token_file = place.token_file
     token = None if token_file is None else lambda: token_file.token
     guard = Guard(token, checks_host=not place.is_unix)
     factory = service.factory
-    site = AdminSite(api, guard, factory.refusals, reactor, factory.server)
+    site = AdminSite(api, guard, reactor, factory.server)
     AdminService(place, site).setServiceParent(service.outlasting)
 
     def renew() -> None:

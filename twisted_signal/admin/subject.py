@@ -5,11 +5,13 @@ import msgspec
 from twisted_signal.admin import views
 from twisted_signal.admin.changes import Listing, Row
 from twisted_signal.admin.live import Look, Rates
-from twisted_signal.diagnosis import CallView, call_views
 from twisted_signal.service import SignalService
 
 STEPS = ("steps", "steps_left_out")
 """What a list of calls leaves out of them: one call's steps fill a screen."""
+
+MOST_CALLS = 1000
+"""More than are kept."""
 
 
 class Running:
@@ -26,14 +28,9 @@ class Running:
         }
         return Rates(history.made, history.step, series)
 
-    def _calls(self) -> list[CallView]:
-        """Return the calls, the latest first."""
-        factory = self._service.factory
-        return call_views(factory.registry, factory.now_ns())
-
     def server(self) -> Row:
         """See `live.Subject`."""
-        problems = sum(map(has_problem, self._calls()))
+        problems = sum(map(views.has_problem, views.all_calls(self._service.factory)))
         return _row(views.server(self._service)) | {"problems": problems}
 
     def listings(self, look: Look) -> dict[str, Listing]:
@@ -49,7 +46,8 @@ class Running:
                 calls = Look(view="calls", room=look.room)
                 return {"clients": self._clients(look), "calls": self._call_list(calls)}
             case "call":
-                found = (call for call in self._calls() if call.number == look.call)
+                factory = self._service.factory
+                found = (call for call in views.all_calls(factory) if call.number == look.call)
                 rows = {str(call.number): _row(call) for call in found}
                 return {"call": Listing(len(rows), rows)}
 
@@ -71,15 +69,14 @@ class Running:
 
     def _call_list(self, look: Look) -> Listing:
         """Return calls, those with a problem first."""
-        wanted = look.search.casefold()
-        found = [
-            call
-            for call in self._calls()
-            if (has_problem(call) or not look.problems)
-            and (not look.room or call.room_id == look.room)
-            and (not wanted or _matches(call, wanted))
-        ]
-        found.sort(key=has_problem, reverse=True)
+        found = views.calls(
+            self._service.factory,
+            search=look.search,
+            room_id=look.room or None,
+            only_problems=look.problems,
+            limit=MOST_CALLS,
+        ).items
+        found.sort(key=views.has_problem, reverse=True)
         rows = {}
         for call in found[look.offset : look.offset + look.limit]:
             row = _row(call)
@@ -88,16 +85,6 @@ class Running:
                 del row[field]
             rows[str(call.number)] = row
         return Listing(len(found), rows)
-
-
-def has_problem(call: CallView) -> bool:
-    """Tell whether something is wrong with a call."""
-    return call.diagnosis is not None and call.diagnosis.is_problem
-
-
-def _matches(call: CallView, wanted: str) -> bool:
-    names = (call.room_id, *(peer.client_id for peer in call.peers))
-    return any(wanted in name.casefold() for name in names)
 
 
 def _row(view: object) -> Row:

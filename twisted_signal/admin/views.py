@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from twisted_signal import __version__
+from twisted_signal.diagnosis import CallView, call_views
 from twisted_signal.registry import Member, Room
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import SignalService
@@ -89,6 +90,19 @@ class ServerView(Struct, frozen=True):
     draining: Annotated[bool, Meta(description="It takes nobody any more, and is about to end.")]
 
 
+class HistoryView(Struct, frozen=True):
+    """How things went lately: points at even steps, the latest last."""
+
+    step_s: Annotated[float, Meta(description="Seconds from one point to the next.")]
+    series: Annotated[
+        dict[str, list[float]],
+        Meta(
+            description="connections, registrations, messages, bytes_in, bytes_out and refusals a"
+            " second; clients and rooms; lag, the longest of each step, in seconds."
+        ),
+    ]
+
+
 def rooms(
     factory: SignalFactory, *, search: str = "", offset: int = 0, limit: int = 50
 ) -> Page[RoomView]:
@@ -152,6 +166,52 @@ def clients(
     return _page(found, lambda each: _client_view(*each, now), offset, limit, total)
 
 
+def calls(
+    factory: SignalFactory,
+    *,
+    search: str = "",
+    room_id: str | None = None,
+    only_problems: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+) -> Page[CallView]:
+    """Return a part of the calls, those in which something happened last first.
+
+    Args:
+        factory: whose calls.
+        search: only those that have this in the id of their room or of a peer, in any case.
+        room_id: only those of this room; None: of any.
+        only_problems: only those that something is wrong with.
+        offset: how many of those to pass over.
+        limit: how many to return at most.
+    """
+    found = all_calls(factory)
+    wanted = search.casefold()
+    matching = [
+        call
+        for call in found
+        if (has_problem(call) or not only_problems)
+        and (room_id is None or call.room_id == room_id)
+        and (not wanted or _is_about(call, wanted))
+    ]
+    return Page(matching[offset : offset + limit], len(matching), offset, limit)
+
+
+def all_calls(factory: SignalFactory) -> list[CallView]:
+    """Return all calls, those in which something happened last first."""
+    return call_views(factory.registry, factory.now_ns())
+
+
+def has_problem(call: CallView) -> bool:
+    """Tell whether something is wrong with a call."""
+    return call.diagnosis is not None and call.diagnosis.is_problem
+
+
+def _is_about(call: CallView, wanted: str) -> bool:
+    names = (call.room_id, *(peer.client_id for peer in call.peers))
+    return any(wanted in name.casefold() for name in names)
+
+
 def find(factory: SignalFactory, key: str) -> "Found | None":
     """Return the client with that key (`ClientView.key`), if there is one."""
     for found in chain(_connected(factory), _away(factory)):
@@ -186,6 +246,12 @@ def server(service: SignalService) -> ServerView:
         urls=service.urls(),
         draining=service.is_draining,
     )
+
+
+def history(service: SignalService) -> HistoryView:
+    """Return how things went in the last quarter of an hour."""
+    history = service.telemetry.history
+    return HistoryView(history.step, history.series())
 
 
 Found = tuple[SignalProtocol, Member | None]
@@ -265,7 +331,10 @@ def _page(
     """Return a part of what is found. `total`: how many there are; None: they are counted."""
     if total is not None:
         items = [view(each) for each in islice(found, offset, offset + limit)]
-        return Page(items, total, offset, limit)
+        end = offset + len(items)
+        if len(items) < limit:  # there is no more: whoever goes on until the total must end
+            total = min(total, end)
+        return Page(items, max(total, end), offset, limit)
     items = []
     total = 0
     for each in found:
