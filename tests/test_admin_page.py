@@ -9,6 +9,7 @@ import pytest
 from browser import Browser, Dialog, Page, Visitor, expect, visitor
 from caller import Caller
 from crowd import crowd
+from played_call import describe, play_call, register
 from processes import Server, server
 
 ADMIN = ("--admin-endpoint", "tcp:0:interface=127.0.0.1")
@@ -33,12 +34,6 @@ def operator(browser: Browser) -> Iterator[Visitor]:
     with visitor(browser) as made:
         yield made
         assert made.complaints == []
-
-
-def register(client: Caller, client_id: str, room_id: str, **more: object) -> None:
-    """Put a client into a room."""
-    client.say(type="register", client_id=client_id, room_id=room_id, **more)
-    assert client.hear()["type"] == "registered"
 
 
 def open_page(operator: Visitor, started: Server, place: str = "") -> Page:
@@ -165,6 +160,70 @@ class TestDisconnect:
         )
         assert operator.complaints_but("404") == []
         operator.complaints.clear()
+
+
+class TestCalls:
+    def test_a_call_is_drawn_and_its_diagnosis_is_told(
+        self, watched: Server, operator: Visitor
+    ) -> None:
+        page = open_page(operator, watched, "#/calls")
+        with Caller(watched.url) as phone, Caller(watched.url) as pc:
+            register(phone, "phone1", "drawn", client_type="android")
+            register(pc, "pc", "drawn")
+            play_call(pc, phone, ["192.168.1.7"], ["10.0.0.9"])
+            row = page.get_by_role("listitem").filter(has_text="drawn")
+            expect(row).to_contain_text("pc → phone1")
+            expect(row).to_contain_text("a TURN server is needed")
+            row.get_by_role("link").click()
+            expect(page.locator(".verdict")).to_contain_text("are in different networks")
+            expect(page.locator(".verdict")).to_have_attribute("data-tone", "bad")
+            said = page.get_by_role("listitem")
+            for words in (
+                "phone1, joined",
+                "pc, offer",
+                "phone1, answer",
+                "pc, first candidate: host udp",
+                "phone1, end of candidates",
+            ):
+                expect(said.filter(has_text=words)).to_have_count(1)
+            drawn = page.locator("svg.sequence")
+            assert drawn.locator(".peer").all_text_contents() == ["pc", "phone1"]
+            assert drawn.locator("text", has_text="answer").count() == 1
+            assert drawn.locator("path.arrow").count() >= 4
+            pc.close()
+            expect(said.filter(has_text="pc, left")).to_have_count(1)
+            expect(drawn.locator("text", has_text="gone")).to_have_count(1)
+
+    def test_those_with_a_problem_come_first_and_can_be_shown_alone(
+        self, watched: Server, operator: Visitor
+    ) -> None:
+        with Caller(watched.url) as phone, Caller(watched.url) as pc, Caller(watched.url) as lost:
+            register(lost, "lost", "problem")
+            describe(lost, "offer", "phone2")
+            register(phone, "phone1", "fine")
+            register(pc, "pc", "fine")
+            play_call(pc, phone, ["192.168.1.7"], ["192.168.1.8"])
+            page = open_page(operator, watched, "#/calls")
+            rows = page.get_by_role("listitem")
+            problem, fine = rows.filter(has_text="in problem"), rows.filter(has_text="in fine")
+            expect(problem).to_contain_text("nobody of that id has been in room problem")
+            expect(fine).to_contain_text("signaling is not the reason")
+            expect(rows.last).to_have_text(re.compile(r"signaling is not the reason|Too early"))
+            expect(page.get_by_role("link", name=re.compile(r"^Calls \d+ problem"))).to_be_visible()
+            page.get_by_role("button", name="Problems").click()
+            expect(fine).to_have_count(0)
+            expect(problem).to_be_visible()
+            page.get_by_role("button", name="All").click()
+            expect(fine).to_be_visible()
+            page.get_by_label("Search").fill("PROBLEM")
+            expect(page.get_by_text("1 found")).to_be_visible()
+            page.goto(f"{admin_url(watched)}#/rooms/fine")
+            expect(page.get_by_role("link", name="pc → phone1")).to_be_visible()
+            expect(page.get_by_role("row").filter(has_text="phone1")).to_be_visible()
+
+    def test_one_that_is_not_kept_is_told(self, watched: Server, operator: Visitor) -> None:
+        page = open_page(operator, watched, "#/calls/4000000")
+        expect(page.get_by_text("This call is not kept any more")).to_be_visible()
 
 
 NASTY = "<img src=x onerror=alert(1)>"
@@ -343,7 +402,7 @@ def test_the_page_can_be_used_by_all(
     ):
         register(phone, "phone1", "lab1")
         register(pc, "pc", "lab1")
-        pc.say(type="offer", target_id="phone1", sdp={"type": "offer", "sdp": "v=0"})
+        play_call(pc, phone, ["192.168.1.7"], ["10.0.0.9"])
         page = open_page(made, watched)
 
         def check() -> None:
@@ -360,4 +419,7 @@ def test_the_page_can_be_used_by_all(
         page.get_by_role("button", name="Disconnect phone1").click()
         check()
         page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("link", name="pc → phone1").last.click()
+        expect(page.locator("svg.sequence")).to_be_visible()
+        check()
         assert made.complaints == []

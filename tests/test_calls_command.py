@@ -1,13 +1,17 @@
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from caller import Caller
 from endpoint_stub import Said, endpoint_stub
 from operator_view import NOW_MS, call
+from played_call import describe, play_call, register
+from processes import BIN, server
 
 from twisted_signal import cli
 from twisted_signal.calls_command import call_lines
@@ -73,12 +77,33 @@ def test_all_calls_are_printed_the_latest_last(capsys: pytest.CaptureFixture[str
     assert out.count("\n\n") == 149
 
 
-def test_calls_can_be_chosen_by_room_and_problem(capsys: pytest.CaptureFixture[str]) -> None:
-    calls = [call(1), call(2, room_id="lab2"), call(3, diagnosis=None)]
+def test_calls_can_be_chosen_by_room_and_problem(tmp_path: Path) -> None:
+    with (
+        server("--admin-endpoint", "tcp:0:interface=127.0.0.1", cwd=tmp_path) as started,
+        Caller(started.url) as phone,
+        Caller(started.url) as pc,
+        Caller(started.url) as lost,
+    ):
+        register(phone, "phone1", "fine")
+        register(pc, "pc", "fine")
+        play_call(pc, phone, ["192.168.1.7"], ["192.168.1.8"])
+        register(lost, "lost", "problem")
+        describe(lost, "offer", "phome1")
+        assert lost.hear()["code"] == "peer_not_found"
+        url = started.wait_for(r"Admin page on (\S+)")[1]
 
-    assert re.findall(r"room (\w+)", printed(capsys, calls, "--room", "lab2")) == ["lab2"]
-    assert printed(capsys, calls, "--problems").count("✗") == 2
-    assert printed(capsys, calls, "--room", "elsewhere") == "No calls.\n"
+        def printed(*options: str) -> str:
+            command = [BIN / "vislam-signal", "calls", "--url", url, *options]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+        assert re.findall("^(.*), began", printed(), re.MULTILINE) == [
+            "pc → phone1, room fine",
+            "lost → phome1, room problem",
+        ]
+        assert "end of candidates" in printed("--room", "fine")
+        assert "Did you mean phone1? It is in room fine." in printed("--problems")
+        assert "room fine," not in printed("--problems")
+        assert printed("--room", "elsewhere") == "No calls.\n"
 
 
 def test_json_is_what_the_api_says(capsys: pytest.CaptureFixture[str]) -> None:

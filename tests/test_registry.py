@@ -217,3 +217,15 @@ def test_a_made_up_id_is_no_longer_than_an_id_may_be() -> None:
     client_id = Registry().unused_id("lab", "x" * NAME_LENGTH)
 
     assert len(client_id) <= NAME_LENGTH
+
+
+def test_members_and_rooms_know_since_when_they_are_there() -> None:
+    registry = Registry()
+    times = [NOW_NS, NOW_NS + 5]
+    first, second = (
+        registry.join(Holder(), PlainClient(), "lab", f"pc{now_ns}", "pc", now_ns=now_ns)
+        for now_ns in times
+    )
+
+    assert [first.joined_at_ns, second.joined_at_ns] == times
+    assert registry.rooms["lab"].opened_at_ns == NOW_NS

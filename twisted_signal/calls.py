@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from twisted_signal.errors import PeerNotFound, SignalError, TargetUnclear
 from twisted_signal.messages import IceCandidate, Offer, Relay
-from twisted_signal.timeline import LOOKS, Call, Flow, Peer, StepKind
+from twisted_signal.timeline import Call, Flow, Peer, StepKind
 
 MOST_CALLS = 200
 """How many calls are kept: those with the latest steps."""
@@ -19,8 +19,6 @@ ATTEMPTS_OF_ONE = 8
 """How many of these may be of one member."""
 BEGINNINGS = 200
 """How many may begin in a second: what is beyond that would push others out that just began."""
-LOOKS_FOR_OFFER = 8
-"""How many messages of a call that is not kept are looked at, whether one is an offer."""
 REFILL = 30
 """Seconds after which flows are looked at again."""
 
@@ -70,7 +68,7 @@ class Calls:
         self._ticks = (self._ticks + 1) % REFILL
         if self._ticks == 0:
             for flow in self.spent:
-                flow.left = LOOKS
+                flow.refill()
             self.spent.clear()
 
     # What members do
@@ -81,28 +79,20 @@ class Calls:
         An offer begins a call where there is none, and so does a candidate that comes before it.
         """
         before = sender.flow
-        if before is None or before.peer_id != target.client_id:
-            flow = Flow(self.spent, sender.client_id, target.client_id)
-        else:
-            flow = before
-            flow.peer_id = target.client_id  # the very string, for it may be another member
         call = self._of(room_id, sender.client_id).get(target.client_id)
         if call is None or call.ring is self._attempts:
-            if type(message) is Offer or (type(message) is IceCandidate and before is None):
-                call = self._reach(room_id, sender, target, call)
-                if call is None:
-                    flow.spend()
-                    return flow
-            else:
-                flow.left = min(flow.left, LOOKS_FOR_OFFER)
-                return flow
-        found = call.flow_of(sender.client_id)
-        found.peer_id = target.client_id
-        if flow is before and flow is not found:
-            found.left = max(
-                1, flow.left
-            )  # a call that is kept anew is looked at no more than before
-        return found
+            begins = type(message) is Offer or (type(message) is IceCandidate and before is None)
+            call = self._reach(room_id, sender, target, call) if begins else None
+        if call is not None:
+            flow = call.flow_of(sender.client_id)
+        elif before is not None and before.peer_id == target.client_id:
+            flow = before
+            flow.spend()
+        else:
+            flow = Flow(self.spent, sender.client_id, None)
+            flow.spend()
+        flow.peer_id = target.client_id  # the very string, which tells that it is that member
+        return flow
 
     def fail(
         self, room_id: str, sender: Peer, message: Relay, error: SignalError, now_ns: int

@@ -54,14 +54,18 @@ def _calls(client: AdminClient, room: str | None, *, problems_only: bool) -> Ite
     seen = set()
     offset = 0
     while True:
-        page = client.get("/api/v1/calls", offset=offset, limit=_PAGE)
+        page = client.get(
+            "/api/v1/calls",
+            room=room,
+            problems=1 if problems_only else None,
+            offset=offset,
+            limit=_PAGE,
+        )
         for call in page["items"]:
             # One that began meanwhile moves the others to where they are found again.
             if call["number"] not in seen:
                 seen.add(call["number"])
-                is_problem = call["diagnosis"] is not None and call["diagnosis"]["is_problem"]
-                if (room is None or call["room_id"] == room) and (is_problem or not problems_only):
-                    yield call
+                yield call
         offset += _PAGE
         if offset >= page["total"]:
             return

@@ -39,7 +39,7 @@ _PROTOCOLS = ("udp", "tcp")
 # The bounds are the RFC's, or generous; possessive, so that nothing is read twice. The second group
 # is the network of a private IPv4 address (RFC 1918), with the 24 bits that most have.
 _CANDIDATE = re.compile(
-    rb"candidate:[^ ]{1,40}+ [0-9]{1,5}+ ([a-zA-Z]{3})[^ ]{0,16}+ [0-9]{1,10}+ (?:"
+    rb"candidate:[^ ]{1,40}+ [0-9]{1,5}+ (udp|UDP|tcp|TCP) [0-9]{1,10}+ (?:"
     rb"((?:192\.168|10\.[0-9]{1,3}|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9]{1,3})\.[0-9]{1,3}"
     rb"|([^ ]{1,255}+)) [0-9]{1,5}+ typ (host|srflx|prflx|relay)"
 )
@@ -47,12 +47,10 @@ _KINDS = {
     (protocol_as_written.encode(), type_.encode()): f"{type_} {protocol}"
     for type_ in _TYPES
     for protocol in _PROTOCOLS
-    for protocol_as_written in (protocol, protocol.upper(), protocol.title())
+    for protocol_as_written in (protocol, protocol.upper())
 }
 _MDNS_KINDS = {key: f"{kind} {MDNS}" for key, kind in _KINDS.items()}
-_END = re.compile(
-    rb'\s*(?:null|""|\{(?:[^"{}]|"(?!candidate")[^"]*")*"candidate"\s*:\s*(?:null|"")[\s,}])'
-)
+_END = re.compile(rb'\A\s*(?:null|"")|"candidate"\s*:\s*(?:null|"")\s*[,}]')
 
 _UFRAG = b"a=ice-ufrag:"
 _FINGERPRINT = b"a=fingerprint:"
@@ -92,7 +90,7 @@ def read_candidate(value: Raw) -> tuple[str, Network | None]:
     found = _CANDIDATE.search(value, 0, LOOKED_AT)
     if found is not None:
         return _kind_and_network(found)
-    return (END if _END.match(value, 0, LOOKED_AT) else UNREADABLE), None
+    return (END if _END.search(value, 0, LOOKED_AT) else UNREADABLE), None
 
 
 def read_description(value: Raw) -> Description:
@@ -147,7 +145,7 @@ def _kind_and_network(found: re.Match[bytes]) -> tuple[str, Network | None]:
             kinds = _MDNS_KINDS
         else:
             network = _network(other)
-    return kinds.get((protocol, type_), UNREADABLE), network
+    return kinds[protocol, type_], network
 
 
 def _network(address: bytes) -> Network | None:
@@ -161,11 +159,9 @@ def _network(address: bytes) -> Network | None:
     packed = parsed.packed
     number: int | None = None
     match parsed.version, packed[0], packed[1]:
-        case (4, 127, _):
-            number = hash(_SALT + packed[:1])
         case (4, 100, second) if 64 <= second < 128:
             number = hash(_SALT + packed[:1])  # of carriers and overlay networks (RFC 6598)
-        case (4, 169, 254) | (4, 0, _):
+        case (4, 169, 254) | (4, 0 | 127, _):
             pass
         case (4, 192, 0) if packed[2] == 0:
             pass  # what phones have that are given IPv6 only (RFC 7335)

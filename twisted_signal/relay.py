@@ -47,8 +47,13 @@ def relay(message: Relay, sender: Member, now_ns: int) -> None:
         sender.room.calls.fail(sender.room.room_id, sender, message, error, now_ns)
         raise
     flow = sender.flow
-    # Nothing is left of by far the most: what is looked at is bounded (calls).
-    if flow is None or flow.left or flow.peer_id is not target.client_id:
+    # Of a flood of candidates only so many are looked at (calls).
+    if (
+        flow is None
+        or flow.left
+        or type(message) is not IceCandidate
+        or flow.peer_id is not target.client_id
+    ):
         _see(message, sender, target, now_ns)
 
 
@@ -124,8 +129,7 @@ def _see(message: Relay, sender: Member, target: Member, now_ns: int) -> None:
     if flow is None or flow.call is None or flow.peer_id is not target.client_id:
         room = sender.room
         flow = sender.flow = room.calls.flow(room.room_id, sender, target, message)
-    if flow.left:
-        flow.see(message, now_ns)
+    flow.see(message, now_ns)
 
 
 def _likely_target(member: Member) -> Member | None:

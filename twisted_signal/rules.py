@@ -106,15 +106,16 @@ def not_delivered(case: Case) -> Diagnosis | None:
     if step.kind is not StepKind.NOT_DELIVERED:
         return None
     who = quoted(case.call.flows[step.by].client_id)
+    whom = next((quoted(other.client_id) for flow, other in case.flows if flow.by == step.by), "")
     what, _, code = (step.detail or "").partition(": ")
     sentence = {
         "target_unclear": f"{who} names no peer, and several are in {case.room} that it could mean."
         " Give it a room of its own (?room=…), or let the other one call.",
-        "peer_unreachable": f"The connection of the peer is broken, and so much waits for it that"
-        f" the {what} of {who} was refused.",
+        "peer_unreachable": f"The connection of {whom} is broken, and so much waits for it that the"
+        f" {what} of {who} was refused.",
         "peer_not_found": f"{who} sent its {what} to nobody in particular, and nobody else is in"
         f" {case.room} for whom it could wait.",
-        "invalid_message": f"The peer of {who} cannot be told its {what}: it speaks the app's"
+        "invalid_message": f"{whom} cannot be told the {what} of {who}: it speaks the app's"
         " dialect, which has no words for it. The error that was sent says what is wrong.",
     }.get(code, f"The {what} of {who} could not be delivered: {code}.")
     return Diagnosis("not_delivered", sentence)

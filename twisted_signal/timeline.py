@@ -17,8 +17,10 @@ MOST_STEPS = 64
 """How many steps are kept of a call."""
 FIRST_STEPS = 16
 """How many of them are those that the call began with; the others are the latest."""
-LOOKS = 32
-"""How many messages are looked at of what one peer says to another, until that is filled up."""
+CANDIDATE_LOOKS = 32
+"""How many candidates of one peer for another are looked at, until that is filled up."""
+DESCRIPTION_LOOKS = 16
+"""How many offers and answers. They are rare, and must not be missed after many candidates."""
 
 
 class StepKind(StrEnum):
@@ -115,7 +117,7 @@ class Flow:
     """One of the two ways of a call: what one peer says to the other.
 
     Attributes:
-        left: how many more messages are looked at.
+        left: how many more candidates are looked at.
         peer_id: the other's id, the very string that its member has.
         call: whose it is; None: it is not kept, or not any more.
         by: which peer it is that speaks.
@@ -128,6 +130,7 @@ class Flow:
     """
 
     __slots__ = (
+        "_descriptions_left",
         "_fingerprint",
         "_spent",
         "_ufrag",
@@ -145,9 +148,10 @@ class Flow:
     )
 
     def __init__(self, spent: "list[Flow]", client_id: str, peer_id: str | None) -> None:
-        """`spent`: where it adds itself when nothing is `left`."""
+        """`spent`: where it adds itself when no more is looked at, to be filled up."""
         self._spent = spent
-        self.left = LOOKS
+        self.left = CANDIDATE_LOOKS
+        self._descriptions_left = DESCRIPTION_LOOKS
         self.peer_id = peer_id
         self.call: Call | None = None
         self.by = 0
@@ -164,26 +168,37 @@ class Flow:
         self.candidates: Candidates | None = None
         self._ufrag = self._fingerprint = 0
 
-    def spend(self) -> None:
-        """Let nothing more be looked at, for the time being."""
-        self.left = 0
-        self._spent.append(self)
-
     def see(self, message: Relay, now_ns: int) -> None:
-        """Look at a message. Call it as long as something is `left`."""
-        left = self.left = self.left - 1
-        if not left:
-            self._spent.append(self)
+        """Look at a message, if it is of a call that is kept, and enough are `left`."""
         call = self.call
         if call is None:
             return
         # Not isinstance, nor a match, which are slow with structs: see messages.RELAYS.
         if type(message) is IceCandidate:
-            self._see_candidate(call, message.candidate, now_ns)
-        elif type(message) is Offer:
-            self._see_offer(call, message.sdp, now_ns)
-        elif type(message) is Answer:  # pragma: no branch - the union ends here
-            self._see_answer(call, message.sdp, now_ns)
+            if self.left:
+                self.left = left = self.left - 1
+                if not left:
+                    self._spent.append(self)
+                self._see_candidate(call, message.candidate, now_ns)
+        elif self._descriptions_left:
+            self._descriptions_left = left = self._descriptions_left - 1
+            if not left:
+                self._spent.append(self)
+            if type(message) is Offer:
+                self._see_offer(call, message.sdp, now_ns)
+            else:
+                assert type(message) is Answer, "the union ends here"
+                self._see_answer(call, message.sdp, now_ns)
+
+    def refill(self) -> None:
+        """Let more be looked at."""
+        self.left = CANDIDATE_LOOKS
+        self._descriptions_left = DESCRIPTION_LOOKS
+
+    def spend(self) -> None:
+        """Let no candidates be looked at, until they are again."""
+        self.left = 0
+        self._spent.append(self)
 
     def _see_candidate(self, call: "Call", value: Raw, now_ns: int) -> None:
         if self.described_in != call.round:

@@ -5,13 +5,12 @@ import msgspec
 from twisted_signal.admin import views
 from twisted_signal.admin.changes import Listing, Row
 from twisted_signal.admin.live import Look, Rates
+from twisted_signal.call_board import CallBoard
+from twisted_signal.diagnosis import CallView
 from twisted_signal.service import SignalService
 
 STEPS = ("steps", "steps_left_out")
 """What a list of calls leaves out of them: one call's steps fill a screen."""
-
-MOST_CALLS = 1000
-"""More than are kept."""
 
 
 class Running:
@@ -19,6 +18,7 @@ class Running:
 
     def __init__(self, service: SignalService) -> None:
         self._service = service
+        self._board = CallBoard(service.factory.registry)
 
     def rates(self) -> Rates:
         """See `live.Subject`."""
@@ -30,7 +30,7 @@ class Running:
 
     def server(self) -> Row:
         """See `live.Subject`."""
-        problems = sum(map(views.has_problem, views.all_calls(self._service.factory)))
+        problems = sum(map(views.has_problem, self._calls()))
         return _row(views.server(self._service)) | {"problems": problems}
 
     def listings(self, look: Look) -> dict[str, Listing]:
@@ -46,10 +46,12 @@ class Running:
                 calls = Look(view="calls", room=look.room)
                 return {"clients": self._clients(look), "calls": self._call_list(calls)}
             case "call":
-                factory = self._service.factory
-                found = (call for call in views.all_calls(factory) if call.number == look.call)
+                found = (call for call in self._calls() if call.number == look.call)
                 rows = {str(call.number): _row(call) for call in found}
                 return {"call": Listing(len(rows), rows)}
+
+    def _calls(self) -> list[CallView]:
+        return self._board.views(self._service.factory.now_ns())
 
     def _rooms(self, look: Look) -> Listing:
         page = views.rooms(
@@ -69,13 +71,12 @@ class Running:
 
     def _call_list(self, look: Look) -> Listing:
         """Return calls, those with a problem first."""
-        found = views.calls(
-            self._service.factory,
+        found = views.matching_calls(
+            self._calls(),
             search=look.search,
             room_id=look.room or None,
             only_problems=look.problems,
-            limit=MOST_CALLS,
-        ).items
+        )
         found.sort(key=views.has_problem, reverse=True)
         rows = {}
         for call in found[look.offset : look.offset + look.limit]:

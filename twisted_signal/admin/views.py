@@ -185,21 +185,27 @@ def calls(
         offset: how many of those to pass over.
         limit: how many to return at most.
     """
-    found = all_calls(factory)
+    found = matching_calls(
+        call_views(factory.registry, factory.now_ns()),
+        search=search,
+        room_id=room_id,
+        only_problems=only_problems,
+    )
+    return Page(found[offset : offset + limit], len(found), offset, limit)
+
+
+def matching_calls(
+    found: Iterable[CallView], *, search: str, room_id: str | None, only_problems: bool
+) -> list[CallView]:
+    """Return those calls that are asked for; see `calls`."""
     wanted = search.casefold()
-    matching = [
+    return [
         call
         for call in found
         if (has_problem(call) or not only_problems)
         and (room_id is None or call.room_id == room_id)
         and (not wanted or _is_about(call, wanted))
     ]
-    return Page(matching[offset : offset + limit], len(matching), offset, limit)
-
-
-def all_calls(factory: SignalFactory) -> list[CallView]:
-    """Return all calls, those in which something happened last first."""
-    return call_views(factory.registry, factory.now_ns())
 
 
 def has_problem(call: CallView) -> bool:
@@ -299,7 +305,7 @@ def _matches(found: Found, wanted: str) -> bool:
 
 
 def _room_view(room: Room) -> RoomView:
-    return RoomView(room.room_id, len(room.members), getattr(room, "opened_at_ns", 0) // 1_000_000)
+    return RoomView(room.room_id, len(room.members), room.opened_at_ns // 1_000_000)
 
 
 def _client_view(protocol: SignalProtocol, member: Member | None, now: float) -> ClientView:
