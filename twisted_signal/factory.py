@@ -84,28 +84,14 @@ class ChannelFactory(WebSocketServerFactory):
             origins: of the pages that may connect.
         """
         super().__init__(reactor=reactor, server=server)
-        # One limit for both: a channel asks for either.
-        max_size = limits.max_message_size
-        self.setProtocolOptions(maxMessagePayloadSize=max_size, maxFramePayloadSize=max_size)
         self.outbox = outbox
         outbox.call_later = reactor.callLater
-        self.limits = limits
-        self.max_buffer = limits.max_buffer
-        self.frame_rate, self.message_rate = limits.frame_rate, limits.message_rate
-        # A second here is as long as the reactor makes it, and reads may come late: twice as many.
-        self.most_frames = 2 * self.frame_rate or UNLIMITED
-        self.most_messages = UNLIMITED
-        if limits.message_rate and limits.message_burst:
-            self.most_messages = max(limits.message_rate, limits.message_burst)
-        # A text frame counts as a message only: where fewer frames are allowed, that is the limit.
-        self.frames_bind = 0 < self.most_frames < self.most_messages
-        if self.frames_bind:
-            self.most_messages, self.message_rate = self.most_frames, self.frame_rate
-        self.stalls = Stalls(STALL_SIZE if self.max_buffer else 0, STALL_PATIENCE)
+        self.stalls = Stalls(STALL_SIZE, STALL_PATIENCE)
         self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
+        self.admission = Admission(limits)
+        ChannelFactory.set_limits(self, limits)  # not a subclass's, which is not there yet
         self.proxies = proxies
         self.origins = origins
-        self.admission = Admission(limits)
         self.refusals = Refusals()
         self.tally = Tally()
         self.calls = Calls()
@@ -113,6 +99,32 @@ class ChannelFactory(WebSocketServerFactory):
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
         self._next_tick: IDelayedCall | None = None
+
+    def set_limits(self, limits: Limits) -> None:
+        """Hold all clients to other limits, those that are connected too, within a second.
+
+        What has begun to wait, such as for a registration, waits as long as it was to.
+        """
+        self.limits = limits
+        # One limit for both: a channel asks for either.
+        max_size = limits.max_message_size
+        self.setProtocolOptions(maxMessagePayloadSize=max_size, maxFramePayloadSize=max_size)
+        self.max_buffer = limits.max_buffer
+        # Those without a limit get as much in the place of what they had left of one.
+        self.frame_rate = limits.frame_rate or UNLIMITED
+        # A second here is as long as the reactor makes it, and reads may come late: twice as many.
+        self.most_frames = min(2 * self.frame_rate, UNLIMITED)
+        self.most_messages = self.message_rate = UNLIMITED
+        if limits.message_rate and limits.message_burst:
+            self.message_rate = limits.message_rate
+            self.most_messages = max(limits.message_rate, limits.message_burst)
+        # A text frame counts as a message only: where fewer frames are allowed, that is the limit.
+        self.frames_bind = self.most_frames < self.most_messages
+        if self.frames_bind:
+            self.most_messages, self.message_rate = self.most_frames, self.frame_rate
+        self.stalls.size = STALL_SIZE if limits.max_buffer else 0
+        self.keep_alive.set_times(limits.ping_interval, limits.ping_timeout)
+        self.admission.set_limits(limits, self.reactor.seconds())
 
     def arrive(self, channel: Channel, host: str | None) -> Refusal | None:
         """Count a TCP connection; or return why there are so many that it must go at once.

@@ -19,6 +19,7 @@ from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
+from twisted_signal.slim import OPEN
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 from twisted_signal.websocket import SignalProtocol
 
@@ -85,6 +86,15 @@ class SignalFactory(ChannelFactory):
             allowNullOrigin=True,  # what pages in files send; setProtocolOptions would forbid it
             openHandshakeTimeout=0,  # see the module's docstring for these
             closeHandshakeTimeout=0,
+        )
+
+    def set_limits(self, limits: Limits) -> None:
+        """See ChannelFactory."""
+        super().set_limits(limits)
+        self.registry.limits = limits
+        # Those that opened while nobody was pinged are not watched yet.
+        self.keep_alive.watch_anew(
+            each for each in self.connections if each.state == OPEN and each.due < 0
         )
 
     def warn_if_open(self) -> None:
