@@ -45,6 +45,7 @@ setup(
         "aiortc": ["aiortc>=1.16", "websockets>=17.4"],
         "client": ["websockets>=17.4"],
         "mdns": ["zeroconf>=0.132"],
+        "top": ["textual>=6.12"],
         "test": [
             "aiortc>=1.16",
             "axe-playwright-python>=0.1.4",
@@ -59,6 +60,7 @@ setup(
             "pytest-twisted>=1.14.3",
             "pytest-xdist>=3.6",
             "ruff>=0.17",
+            "textual>=6.12",
             "zeroconf>=0.132",
             "zxing-cpp>=2.2",
         ],

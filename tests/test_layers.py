@@ -34,6 +34,7 @@ CORE = (
     "case",
     "rules",
     "diagnosis",
+    "call_board",
     "dialects",
     "turn",
     "claim",

@@ -1,6 +1,6 @@
 """What an operator sees of calls: their timelines, and why they do not come about."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from msgspec import Struct
@@ -80,20 +80,33 @@ def call_views(registry: Registry, now_ns: int, most: int | None = None) -> list
         most: how many are wanted; None: all.
     """
     calls = registry.calls.latest()[:most]
-    missing = {
-        flow.client_id
-        for call in calls
-        for flow in call.flows
-        if not flow.comings and registry.holder(call.room_id, flow.client_id) is None
-    }
-    nearest = Nearest(registry, missing)
-    views = [_view(call, registry, nearest, now_ns) for call in calls]
-    views += _quiet_rooms(registry, nearest, now_ns)
-    views.sort(key=lambda view: (view.last_step_at_ms, view.number), reverse=True)
-    return views[:most]
+    nearest = nearest_to(registry, calls)
+    views = [call_view(call, registry, nearest, now_ns) for call in calls]
+    return in_order(views, quiet_rooms(registry, nearest, now_ns))[:most]
 
 
-def _view(call: Call, registry: Registry, nearest: Nearest, now_ns: int) -> CallView:
+def nearest_to(registry: Registry, calls: Iterable[Call]) -> Nearest:
+    """Return what finds those who are called and are not there."""
+    return Nearest(
+        registry,
+        {
+            flow.client_id
+            for call in calls
+            for flow in call.flows
+            if not flow.comings and registry.holder(call.room_id, flow.client_id) is None
+        },
+    )
+
+
+def in_order(views: list[CallView], quiet: Iterable[CallView]) -> list[CallView]:
+    """Return views, those in which something happened last first."""
+    return sorted(
+        [*views, *quiet], key=lambda view: (view.last_step_at_ms, view.number), reverse=True
+    )
+
+
+def call_view(call: Call, registry: Registry, nearest: Nearest, now_ns: int) -> CallView:
+    """Return the view of a call. `nearest`: see `nearest_to`."""
     members = [registry.holder(call.room_id, flow.client_id) for flow in call.flows]
     peers = [
         CallPeer(
@@ -128,7 +141,7 @@ def _step_view(step: Step, flows: list[Flow]) -> StepView:
     return StepView(at_ms, step.kind.value, flows[step.by].client_id, detail or None)
 
 
-def _quiet_rooms(registry: Registry, nearest: Nearest, now_ns: int) -> Iterator[CallView]:
+def quiet_rooms(registry: Registry, nearest: Nearest, now_ns: int) -> Iterator[CallView]:
     """Yield views of the newest rooms in which one or two are, and nothing happens."""
     calls, numbers = registry.calls, registry.calls.quiet_numbers
     calls.quiet_numbers = {}

@@ -1,13 +1,12 @@
 """The running server as the status page sees it: what `live` tells of. Nothing here changes it."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 import msgspec
 
 from twisted_signal.admin import views
 from twisted_signal.admin.changes import Listing, Row
 from twisted_signal.admin.live import Look, Rates
+from twisted_signal.call_board import CallBoard
+from twisted_signal.diagnosis import CallView
 from twisted_signal.service import SignalService
 
 STEPS = ("steps", "steps_left_out")
@@ -17,25 +16,21 @@ STEPS = ("steps", "steps_left_out")
 class Running:
     """A server. Implements `live.Subject`."""
 
-    def __init__(
-        self,
-        service: SignalService,
-        calls: Callable[[], Iterable[Any]],
-        rates: Callable[[], Rates],
-    ) -> None:
-        """
-        Args:
-            service: the server.
-            calls: returns what is seen of its calls (`diagnosis.CallView`), the latest first.
-            rates: returns its plots' series.
-        """
+    def __init__(self, service: SignalService) -> None:
         self._service = service
-        self._calls = calls
-        self.rates = rates
+        self._board = CallBoard(service.factory.registry)
+
+    def rates(self) -> Rates:
+        """See `live.Subject`."""
+        history = self._service.telemetry.history
+        series = {
+            name: [round(point, 3) for point in points] for name, points in history.series().items()
+        }
+        return Rates(history.made, history.step, series)
 
     def server(self) -> Row:
         """See `live.Subject`."""
-        problems = sum(map(has_problem, self._calls()))
+        problems = sum(map(views.has_problem, self._calls()))
         return _row(views.server(self._service)) | {"problems": problems}
 
     def listings(self, look: Look) -> dict[str, Listing]:
@@ -55,6 +50,9 @@ class Running:
                 rows = {str(call.number): _row(call) for call in found}
                 return {"call": Listing(len(rows), rows)}
 
+    def _calls(self) -> list[CallView]:
+        return self._board.views(self._service.factory.now_ns())
+
     def _rooms(self, look: Look) -> Listing:
         page = views.rooms(
             self._service.factory, search=look.search, offset=look.offset, limit=look.limit
@@ -73,15 +71,13 @@ class Running:
 
     def _call_list(self, look: Look) -> Listing:
         """Return calls, those with a problem first."""
-        wanted = look.search.casefold()
-        found = [
-            call
-            for call in self._calls()
-            if (has_problem(call) or not look.problems)
-            and (not look.room or call.room_id == look.room)
-            and (not wanted or _matches(call, wanted))
-        ]
-        found.sort(key=has_problem, reverse=True)
+        found = views.matching_calls(
+            self._calls(),
+            search=look.search,
+            room_id=look.room or None,
+            only_problems=look.problems,
+        )
+        found.sort(key=views.has_problem, reverse=True)
         rows = {}
         for call in found[look.offset : look.offset + look.limit]:
             row = _row(call)
@@ -90,16 +86,6 @@ class Running:
                 del row[field]
             rows[str(call.number)] = row
         return Listing(len(found), rows)
-
-
-def has_problem(call: Any) -> bool:
-    """Tell whether something is wrong with a call."""
-    return call.diagnosis is not None and call.diagnosis.is_problem
-
-
-def _matches(call: Any, wanted: str) -> bool:
-    names = (call.room_id, *(peer.client_id for peer in call.peers))
-    return any(wanted in name.casefold() for name in names)
 
 
 def _row(view: object) -> Row:

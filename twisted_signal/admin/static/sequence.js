@@ -115,5 +115,11 @@ export function peersOf(call) {
   return call.peers.map((peer) => peer.client_id).join(" → ") + (call.peers.length === 1 ? " → nobody" : "");
 }
 
+/** Return what is to be said of a call, and its tone. */
+export function verdictOf({ diagnosis }) {
+  if (diagnosis === null) return ["Too early to tell.", ""];
+  return [diagnosis.sentence, diagnosis.is_problem ? "bad" : "good"];
+}
+
 /** Return when a call was, in words. */
 export const whenOf = (call) => `began at ${timeOfDay(call.started_at_ms)}`;
