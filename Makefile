@@ -1,6 +1,7 @@
 # make serve   runs the server in the foreground, on port 8765 (OPTIONS="--port 9000" for another)
 # make demo    the same with TLS, and a QR code for a phone: video in a minute
 # make test    runs lint, types and all tests
+# make docs    builds the documentation into build/docs
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
 # make bench-quick   measures it beside one other in a minute: for before and after a change
@@ -17,7 +18,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve demo test lint types tests test-lowest bench bench-quick conformance fuzz screenshots soak soak-short clean
+.PHONY: serve demo test lint types tests test-lowest bench bench-quick conformance docs fuzz screenshots soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -64,6 +65,11 @@ $(BENCH)/installed: benchmarks/peers/requirements.txt
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	@touch $@
 
+# Without warnings, or not at all. The tests build it too.
+docs: $(VENV)/installed-test
+	@$(BIN)/python docs/build_pages.py build/docs
+	@echo 'Open build/docs/index.html'
+
 # OPTIONS="--cases 7.* --report FOLDER" for some of it, and to look at what went wrong.
 conformance: $(VENV)/installed
 	@$(BIN)/python -m conformance $(OPTIONS)
@@ -101,7 +107,7 @@ $(VENV)/installed: $(VENV)/bin/python $(SOURCES)
 
 $(VENV)/installed-test: $(VENV)/bin/python $(SOURCES)
 	@echo 'Installing vislam-signal and what its tests need into $(VENV) …'
-	@$(PIP) install --editable '.[test]'
+	@$(PIP) install --editable '.[test,docs]'
 	@touch $@ $(VENV)/installed
 
 clean:

@@ -42,6 +42,7 @@ setup(
     extras_require={
         "aiortc": ["aiortc>=1.16", "websockets>=17.4"],
         "client": ["websockets>=17.4"],
+        "docs": ["furo>=2025.12", "myst-parser>=5.2", "sphinx>=9.0"],
         "mdns": ["zeroconf>=0.132"],
         "test": [
             "aiortc>=1.16",

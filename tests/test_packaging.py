@@ -104,6 +104,8 @@ def test_the_lower_bounds_are_those_that_make_test_lowest_tries(metadata: Messag
     )
 
     for requirement in metadata.get_all("Requires-Dist", []):
+        if 'extra == "docs"' in requirement:  # make test-lowest leaves the documentation out
+            continue
         package, bound = re.match(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)", requirement).groups()  # type: ignore[union-attr] # another form fails the test
         if package not in ("mypy", "mypy-zope", "ruff"):  # these do not run with the tests
             assert (lowest[package] + ".0").startswith(bound), package
