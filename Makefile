@@ -2,6 +2,7 @@
 # make demo    the same with TLS, and a QR code for a phone: video in a minute
 # make test    runs lint, types and all tests
 # make docs    builds the documentation into build/docs
+# make asyncapi   writes docs/asyncapi.json anew: after a change of the protocol
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
 # make bench-quick   measures it beside one other in a minute: for before and after a change
@@ -18,7 +19,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve demo test lint types tests test-lowest bench bench-quick conformance docs fuzz screenshots soak soak-short clean
+.PHONY: serve demo test lint types tests test-lowest asyncapi bench bench-quick conformance docs fuzz screenshots soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -38,7 +39,7 @@ types: $(VENV)/installed-test
 # The parts of the package that the network does not excuse are covered to the last branch.
 CORE := twisted_signal/registry.py,twisted_signal/dialects/*,twisted_signal/session.py,twisted_signal/messages.py,twisted_signal/auth.py
 
-tests: $(VENV)/installed-test
+tests: $(VENV)/installed-test $(VENV)/installed-asyncapi
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	$(BIN)/coverage report --omit='$(CORE)' --fail-under=95
@@ -69,6 +70,9 @@ $(BENCH)/installed: benchmarks/peers/requirements.txt
 docs: $(VENV)/installed-test
 	@$(BIN)/python docs/build_pages.py build/docs
 	@echo 'Open build/docs/index.html'
+
+asyncapi: $(VENV)/installed
+	@$(BIN)/python docs/asyncapi.py
 
 # OPTIONS="--cases 7.* --report FOLDER" for some of it, and to look at what went wrong.
 conformance: $(VENV)/installed
@@ -109,6 +113,13 @@ $(VENV)/installed-test: $(VENV)/bin/python $(SOURCES)
 	@echo 'Installing vislam-signal and what its tests need into $(VENV) …'
 	@$(PIP) install --editable '.[test,docs]'
 	@touch $@ $(VENV)/installed
+
+# AsyncAPI's own parser, which a test asks.
+$(VENV)/installed-asyncapi: $(VENV)/bin/python
+	@npm install --prefix $(VENV) --ignore-scripts --no-audit --no-fund --loglevel=error \
+	    --silent @asyncapi/parser@3 2>/dev/null || \
+	    echo 'There is no npm, or no network: docs/asyncapi.json is not checked by its parser'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .venv-lowest .venv-conformance $(BENCH) benchmarks/build fuzz/crashes fuzz/corpus build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -49,6 +49,7 @@ setup(
             "axe-playwright-python>=0.1.4",
             "coverage>=7.6",
             "hypothesis>=6.112",
+            "jsonschema>=4.23",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
             "playwright>=1.56",
