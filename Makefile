@@ -2,6 +2,7 @@
 # make demo    the same with TLS, and a QR code for a phone: video in a minute
 # make test    runs lint, types and all tests
 # make docs    builds the documentation into build/docs
+# make dist    builds what a release consists of into dist, installs and tries it
 # make asyncapi   writes docs/asyncapi.json anew: after a change of the protocol
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
@@ -19,7 +20,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve demo test lint types tests test-lowest asyncapi bench bench-quick conformance docs fuzz screenshots soak soak-short clean
+.PHONY: serve demo test lint types tests test-lowest asyncapi bench bench-quick conformance dist docs fuzz screenshots soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -64,6 +65,31 @@ $(BENCH)/installed: benchmarks/peers/requirements.txt
 	@echo 'Installing what the server is measured beside into $(BENCH) …'
 	@$(PYTHON) -m venv --clear $(BENCH)
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+# Of what is committed, and the wheel of what the sdist holds. With the commit's time for the time of
+# all files, whoever builds the same commit with the same tools gets the same files.
+RELEASE := build/release
+dist: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+dist: $(VENV)/installed-test $(VENV)/installed-dist
+	@rm -rf dist $(RELEASE) && mkdir -p dist $(RELEASE)/source
+	@git archive HEAD | tar -x -C $(RELEASE)/source
+	@$(BUILD) --sdist --outdir $(RELEASE) $(RELEASE)/source $(OR_SAY_WHY)
+	@tar -x -f $(RELEASE)/*.tar.gz -C $(RELEASE) && rm -r $(RELEASE)/*.tar.gz $(RELEASE)/source
+	@cd $(RELEASE) && for name in *-*; do tar -c --sort=name --mtime=@$$SOURCE_DATE_EPOCH \
+	    --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX $$name | gzip -n \
+	    > $(CURDIR)/dist/$$name.tar.gz && rm -r $$name; done
+	@tar -x -p -f dist/*.tar.gz -C $(RELEASE)
+	@umask 022 && $(BUILD) --wheel --outdir dist $(RELEASE)/*-* $(OR_SAY_WHY)
+	@$(BIN)/python -m twine --no-color check --strict dist/*
+	@DIST=dist $(BIN)/python -m pytest -q tests/test_packaging.py
+	@sha256sum dist/*
+
+BUILD := $(BIN)/python -m build
+OR_SAY_WHY = > $(RELEASE)/log 2>&1 || { cat $(RELEASE)/log >&2; exit 1; }
+
+$(VENV)/installed-dist: $(VENV)/installed-test
+	@$(PIP) install twine
 	@touch $@
 
 # Without warnings, or not at all. The tests build it too.

@@ -47,6 +47,7 @@ setup(
         "test": [
             "aiortc>=1.16",
             "axe-playwright-python>=0.1.4",
+            "build>=1.2",
             "coverage>=7.6",
             "hypothesis>=6.112",
             "jsonschema>=4.23",
