@@ -165,6 +165,11 @@ class SendingProtocol(SlimProtocol):
         self._out = self._waiting = None
 
     @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken here, and not by a proxy."""
+        return bool(INegotiated.providedBy(self.transport))
+
+    @property
     def unarrived(self) -> int:
         """How many bytes of what was sent do not arrive at the client's machine.
 
@@ -265,7 +270,7 @@ class SendingProtocol(SlimProtocol):
         self._discards = LINGER_SIZE
         self.factory.expect(self, CLOSE_TIMEOUT)
         self.transport.unregisterProducer()
-        if INegotiated.providedBy(self.transport):
+        if self.is_secure:
             self.transport.loseConnection()  # TLS says that it ends, and waits for the other side
         else:
             self.transport.loseWriteConnection()

@@ -42,6 +42,8 @@ SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
 SLACK = 48
 """Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
+RECORD = 2**14
+"""Bytes in a record of TLS (RFC 8446, section 5.1), which arrives whole or not at all."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
@@ -276,6 +278,8 @@ class SignalProtocol(Channel):
         """See `connection.Client`."""
         # What TLS adds to each record is not taken off: rather a message twice than one lost.
         left = self.unarrived - SLACK
+        if left > 0 and self.is_secure:
+            left += RECORD
         lost = 0
         for message in reversed(messages):
             if left <= 0:

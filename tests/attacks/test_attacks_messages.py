@@ -13,6 +13,8 @@ from twisted_signal.limits import Limits
 from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.websocket import TOO_MANY
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[[A-Z]+\] \w+: .*")
 
 
