@@ -232,7 +232,6 @@ def _bindings(query: Json) -> Json:
         "ws": {
             "method": "GET",
             "query": {"type": "object", "properties": query},
-            "bindingVersion": "0.1.0",
         }
     }
 

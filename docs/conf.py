@@ -8,6 +8,7 @@ Nothing is fetched, neither to build the pages nor to look at them.
 """
 
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from pygments.lexers.special import TextLexer
@@ -59,13 +60,7 @@ toc_object_entries = False  # the list of pages would name every function
 
 nitpicky = True
 # What other packages define is documented elsewhere, and nothing is fetched to find out where.
-_ELSEWHERE = "|".join(
-    sorted(
-        sys.stdlib_module_names
-        | {"OpenSSL", "aiortc", "autobahn", "cryptography", "msgspec", "twisted", "websockets"}
-        | {"zope"}
-    )
-)
+_ELSEWHERE = "|".join((sys.stdlib_module_names | packages_distributions().keys()) - {PACKAGE.name})
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_ELSEWHERE})\..+"),
     (r"py:.*", r"usage\.UsageError|ConnectionDeny"),  # the same, as our modules import them

@@ -40,6 +40,12 @@ def test_the_pages_are_built_without_a_warning(pages: Path) -> None:
         assert pages.joinpath(source.relative_to(ROOT)).with_suffix(".html").exists()
 
 
+def test_the_start_page_names_every_page() -> None:
+    named = re.findall(r"\]\(([\w./-]+\.md)\)", (ROOT / "docs" / "index.md").read_text())
+
+    assert {path.name for path in (ROOT / "docs").glob("*.md")} - set(named) == {"index.md"}
+
+
 def test_the_top_leads_to_the_start_page(pages: Path) -> None:
     assert 'url=docs/index.html"' in (pages / "index.html").read_text()
 

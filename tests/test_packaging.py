@@ -127,6 +127,15 @@ def test_the_lower_bounds_are_those_that_make_test_lowest_tries(metadata: Messag
             assert (lowest[package] + ".0").startswith(bound), package
 
 
+def test_the_version_stands_in_one_place(source: Path) -> None:
+    kinds = (".py", ".toml", ".in", ".md", "Dockerfile", "Makefile")
+    texts = {name: (source / name).read_text() for name in files(source) if name.endswith(kinds)}
+
+    named = {name for name, text in texts.items() if re.search(rf"\b{__version__}\b", text)}
+    history = {"CHANGELOG.md", "benchmarks/results.md"}
+    assert named - history == {"twisted_signal/__init__.py"}
+
+
 @pytest.mark.parametrize("way", ["sdist", "wheel", "editable"])
 def test_what_is_installed_works_everywhere(
     way: str, sdist: Path, wheel: Path, source: Path, tmp_path: Path
