@@ -19,6 +19,7 @@ PACKAGE = FOLDER.parent / "twisted_signal"
 sys.path.insert(0, str(FOLDER))
 
 import docstrings
+import sequence_diagram
 
 from twisted_signal import __version__
 
@@ -45,9 +46,13 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
 html_additional_pages = {"index": "redirect.html"}  # the start page is not at the top
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 templates_path = ["templates"]
 
+myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 6  # links to headings, as GitHub makes them
+highlight_language = "text"  # of listings that name none
 # The listings leave out what goes without saying, by a "…" that no language knows.
 suppress_warnings = ["misc.highlighting_failure"]
 
@@ -96,7 +101,7 @@ _AUTOMODULE = "```{{eval-rst}}\n.. automodule:: {}\n   :members:\n```"
 
 def setup(app: Sphinx) -> None:
     """Sphinx calls this: what the configuration's values cannot say."""
-    app.add_lexer("mermaid", TextLexer)  # drawn where the files are read as they are
     app.add_lexer("signal", TextLexer)  # docs/protocol.md: who says what to whom
     app.connect("builder-inited", write_module_pages)
     docstrings.setup(app)
+    sequence_diagram.setup(app)

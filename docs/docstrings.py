@@ -35,22 +35,24 @@ def restructured(docstring: str) -> str:
 
 
 def _paragraphs(docstring: str) -> Iterator[str]:
-    in_section = False
+    in_section = in_listing = False
     for has_text, lines in groupby(docstring.splitlines(), key=lambda line: bool(line.strip())):
         if not has_text:
             continue
         paragraph = list(lines)
+        listed = "\n".join(f"    {line}" for line in paragraph)
         in_section = in_section or any(map(_SECTION.match, paragraph))
-        is_listing = not in_section and all(line.startswith("    ") for line in paragraph)
-        is_tree = any("── " in line for line in paragraph)
-        if is_listing or is_tree:
-            yield "::\n\n" + "\n".join(f"    {line}" for line in paragraph)
+        was_listing = in_listing
+        in_listing = not in_section and all(line.startswith("    ") for line in paragraph)
+        if in_listing:
+            yield listed if was_listing else f".. code-block:: python\n\n{listed}"
+        elif any("── " in line for line in paragraph):  # a tree
+            yield f"::\n\n{listed}"
         else:
             text = _plain("\n".join(paragraph))
-            # Of two names, the first would be the type of the second.
-            yield (
-                _NAMES.sub(lambda names: names[0].replace(", ", ","), text) if in_section else text
-            )
+            if in_section:  # of two names, the first would be the type of the second
+                text = _NAMES.sub(lambda names: names[0].replace(", ", ","), text)
+            yield text
 
 
 def _plain(paragraph: str) -> str:

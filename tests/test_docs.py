@@ -15,6 +15,7 @@ pytest.importorskip("sphinx", reason="Sphinx is not installed")
 sys.path.append(str(ROOT / "docs"))
 
 from docstrings import restructured
+from sequence_diagram import Message, drawn, parsed
 
 ASKS = re.compile(
     r"""(?:<(?:script|img|iframe|source)[^>]* src|<link[^>]* href)="?(https?:[^" >]+)"""
@@ -87,10 +88,41 @@ def test_it_would_be_seen_if_another_host_was_asked() -> None:
         ("Plain.", "Plain."),
         ("`a_b*` and **kwargs, a_ or |.", r"``a_b*`` and \*\*kwargs, a\_ or \|."),
         ("One.\n\nTwo.", "One.\n\nTwo."),
-        ("See:\n\n    a = 1\n    b = 2", "See:\n\n::\n\n        a = 1\n        b = 2"),
+        (
+            "See:\n\n    a = 1\n\n    b = 2\n\nOr not.",
+            "See:\n\n.. code-block:: python\n\n        a = 1\n\n        b = 2\n\nOr not.",
+        ),
         ("Base\n├── A   a\n└── B   b", "::\n\n    Base\n    ├── A   a\n    └── B   b"),
         ("Args:\n    a, b: two.\n\n    c: more.", "Args:\n    a,b: two.\n\n    c: more."),
     ],
 )
 def test_docstrings_need_nothing_of_restructured_text(docstring: str, expected: str) -> None:
     assert restructured(docstring) == expected
+
+
+def test_a_sequence_diagram_is_drawn() -> None:
+    source = """
+    sequenceDiagram
+        participant PC
+        participant Phone as The <phone>
+        PC->>Phone: offer → phone1
+        Phone-->>Server: answer
+    """
+
+    diagram = parsed(source)
+
+    assert diagram == (
+        {"PC": "PC", "Phone": "The <phone>", "Server": "Server"},
+        [
+            Message("PC", is_dashed=False, receiver="Phone", text="offer → phone1"),
+            Message("Phone", is_dashed=True, receiver="Server", text="answer"),
+        ],
+    )
+    picture = drawn(diagram)
+    assert picture.count("marker-end") == 2
+    assert "The &lt;phone&gt;" in picture
+
+
+@pytest.mark.parametrize("source", ["", "graph TD; A-->B", "sequenceDiagram\nloop each second"])
+def test_other_diagrams_are_not_taken_for_one(source: str) -> None:
+    assert parsed(source) is None
