@@ -82,6 +82,7 @@ def write_module_pages(_app: Sphinx) -> None:
     """Write a page for each package, on which its other modules are described."""
     pages = FOLDER / "api" / "modules"
     pages.mkdir(exist_ok=True)
+    stale = set(pages.iterdir())
     for init in PACKAGE.rglob("__init__.py"):
         package = ".".join(init.parent.relative_to(PACKAGE.parent).parts)
         modules = sorted(path.stem for path in init.parent.glob("*.py") if path != init)
@@ -91,9 +92,12 @@ def write_module_pages(_app: Sphinx) -> None:
         for module in modules:
             sections += [f"## {module}", _AUTOMODULE.format(f"{package}.{module}")]
         page = pages / f"{package}.md"
+        stale.discard(page)
         text = "\n\n".join(sections) + "\n"
         if not page.exists() or page.read_text(encoding="utf-8") != text:
             page.write_text(text, encoding="utf-8")
+    for page in stale:
+        page.unlink()
 
 
 _AUTOMODULE = "```{{eval-rst}}\n.. automodule:: {}\n   :members:\n```"
