@@ -70,6 +70,7 @@ class Listening(Service):
     """Listens at one place.
 
     Attributes:
+        attempt: fires when it listens, or cannot; None before it tries.
         port: what listens; None: nothing does.
     """
 
@@ -77,7 +78,7 @@ class Listening(Service):
         """`factory`: makes a protocol for each connection."""
         self._listener = listener
         self._factory = factory
-        self._listening: Deferred[None] | None = None
+        self.attempt: Deferred[None] | None = None
         self._failure: str | None = None
         self.port: IListeningPort | None = None
 
@@ -93,7 +94,7 @@ class Listening(Service):
         """
         super().privilegedStartService()
         listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
-        self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
+        self.attempt = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
             self.failed(self._failure)
 
@@ -116,7 +117,7 @@ class Listening(Service):
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
         super().startService()
-        if self._listening is None:
+        if self.attempt is None:
             self.privilegedStartService()
 
     def stopService(self) -> "Deferred[None] | None":
@@ -342,6 +343,17 @@ class SignalService(MultiService):
     def drain(self, why: str) -> None:
         """End the process as SIGTERM does, if it is not ending. `why`: for the log."""
         self._stop_signals.stop(why)
+
+    @inlineCallbacks
+    def when_listening(self) -> Generator[Deferred[Any], Any, bool]:
+        """Wait until each place has been tried; return whether the server listens at all of them.
+
+        It must have been started.
+        """
+        for service in self._listening:
+            assert service.attempt is not None
+            yield service.attempt
+        return self.is_listening
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
