@@ -5,10 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from admin_stage import AdminMemory, Reply
+from admin_stage import AdminMemory, Counter, Reply
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
-from test_admin_stream import Counter
+
+from twisted_signal.admission import BURST
 
 PATH = "/api/v1/openapi.json"
 
@@ -95,8 +96,15 @@ def not_ready(memory: AdminMemory) -> Reply:
     return memory.ask("/readyz")
 
 
+def impatient(memory: AdminMemory) -> Reply:
+    for _ in range(BURST):
+        memory.ask("/healthz")
+    return memory.ask("/healthz")
+
+
 ANSWERS: dict[tuple[str, str, int], Callable[[AdminMemory], Reply]] = {
     ("get", "/healthz", 200): lambda memory: memory.ask("/healthz"),
+    ("get", "/healthz", 429): impatient,
     ("get", "/readyz", 200): lambda memory: memory.ask("/readyz"),
     ("get", "/readyz", 503): not_ready,
     ("get", "/metrics", 200): lambda memory: memory.ask("/metrics"),
