@@ -30,7 +30,7 @@ def offer(memory: AdminMemory, sender: str, room: str, target: str) -> None:
 def test_rooms_are_told_by_their_ids_and_in_part(memory: AdminMemory, subject: Running) -> None:
     for number in range(5):
         memory.registered("phone", f"room{number}")
-    (listing,) = subject.listings(Look(offset=1, limit=2)).values()
+    (listing,) = subject.look(Look(offset=1, limit=2)).listings.values()
 
     assert listing.total == 5
     assert list(listing.rows) == ["room1", "room2"]
@@ -46,7 +46,7 @@ def test_clients_are_told_by_what_they_are_disconnected_by(
 ) -> None:
     memory.registered("phone", "lab1")
     memory.registered("pc", "lab2")
-    listing = subject.listings(Look(view="clients", search="LAB2"))["clients"]
+    listing = subject.look(Look(view="clients", search="LAB2")).listings["clients"]
 
     ((key, row),) = listing.rows.items()
     assert (row["key"], row["client_id"]) == (key, "pc")
@@ -57,7 +57,7 @@ def test_a_room_is_its_clients_and_its_calls(memory: AdminMemory, subject: Runni
     offer(memory, "pc", "lab1", "phone")
     memory.registered("phone", "lab2")
     offer(memory, "pc", "lab2", "phone")
-    told = subject.listings(Look(view="room", room="lab2"))
+    told = subject.look(Look(view="room", room="lab2")).listings
 
     assert {row["room_id"] for listing in told.values() for row in listing.rows.values()} == {
         "lab2"
@@ -72,23 +72,23 @@ def test_a_list_of_calls_has_problems_first_and_no_steps(
     memory.wait(1)
     memory.registered("phone", "lab2")
     offer(memory, "pc", "lab2", "phone")
-    calls = subject.listings(Look(view="calls"))["calls"]
+    calls = subject.look(Look(view="calls")).listings["calls"]
 
     assert [row["room_id"] for row in calls.rows.values()] == ["lab1", "lab2"]
     assert [row["step_count"] for row in calls.rows.values()] == [2, 3]
     assert not any("steps" in row for row in calls.rows.values())
-    assert subject.server()["problems"] == 1
-    assert subject.listings(Look(view="calls", problems=True))["calls"].total == 1
+    assert subject.look(Look()).server["problems"] == 1
+    assert subject.look(Look(view="calls", problems=True)).listings["calls"].total == 1
 
 
 def test_one_call_has_its_steps(memory: AdminMemory, subject: Running) -> None:
     memory.registered("phone", "lab2")
     offer(memory, "pc", "lab2", "phone")
-    (number,) = subject.listings(Look(view="calls"))["calls"].rows
-    call = subject.listings(Look(view="call", call=int(number)))["call"].rows[number]
+    (number,) = subject.look(Look(view="calls")).listings["calls"].rows
+    call = subject.look(Look(view="call", call=int(number))).listings["call"].rows[number]
 
     assert [step["kind"] for step in call["steps"]] == ["joined", "joined", "offer"]
-    assert subject.listings(Look(view="call", call=4711))["call"] == (0, {})
+    assert subject.look(Look(view="call", call=4711)).listings["call"] == (0, {})
 
 
 def test_the_plots_are_those_of_the_history(memory: AdminMemory, subject: Running) -> None:
@@ -96,7 +96,7 @@ def test_the_plots_are_those_of_the_history(memory: AdminMemory, subject: Runnin
     memory.registered("phone", "lab1")
     memory.wait(2 * STEP)
     memory.service.telemetry.stopService()
-    rates = subject.rates()
+    rates = subject.look(Look()).rates
 
     assert (rates.end, rates.step_s) == (2, STEP)
     assert rates.series["rooms"] == [1, 1]
