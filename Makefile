@@ -37,8 +37,12 @@ types: $(VENV)/installed-test
 # The parts of the package that the network does not excuse are covered to the last branch.
 CORE := twisted_signal/registry.py,twisted_signal/dialects/*,twisted_signal/session.py,twisted_signal/messages.py,twisted_signal/auth.py
 
+# Most tests wait most of the time, for processes and networks: more of them at once than there are
+# cores. A file's tests stay together, as some share a server. WORKERS=0 runs one after the other.
+WORKERS ?= 4
+
 tests: $(VENV)/installed-test
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	$(BIN)/coverage report --omit='$(CORE)' --fail-under=95
 

@@ -58,6 +58,7 @@ setup(
             "pytest>=8.3",
             "pytest-cov>=6.0",
             "pytest-twisted>=1.14.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.17",
             "textual>=6.12",
             "zeroconf>=0.132",

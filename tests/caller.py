@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -77,7 +78,12 @@ class Caller:
 
     def say(self, **message: object) -> None:
         """Send a message."""
-        self._websocket.send_text(json.dumps(message).encode())
+        self.say_all([message])
+
+    def say_all(self, messages: Iterable[dict[str, object]]) -> None:
+        """Send messages, all at once."""
+        for message in messages:
+            self._websocket.send_text(json.dumps(message).encode())
         self._flush()
 
     def hear(self) -> Any:
@@ -109,9 +115,9 @@ class Caller:
 
     def _flush(self) -> None:
         self.socket.settimeout(PATIENCE)
-        for data in self._websocket.data_to_send():
-            if data:
-                self.socket.sendall(data)
+        data = b"".join(self._websocket.data_to_send())
+        if data:
+            self.socket.sendall(data)
 
     def _read(self, give_up: float) -> bool:
         left = give_up - time.monotonic()

@@ -1,6 +1,7 @@
 """`vislam-signal`: the command for people who do not know twistd."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -42,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         add_help=False,
     )
     commands.add_parser(
+        "check-config",
+        help="check the options of serve, and print what holds and why, as TOML",
+        add_help=False,
+    )
+    commands.add_parser(
         "calls",
         help="print what a running server knows of calls, and why they fail",
         add_help=False,
@@ -50,7 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "top", help="show who is connected to a running server, as it changes", add_help=False
     )
     chosen, rest = parser.parse_known_args(arguments)
-    run = {"serve": serve, "demo": demo, "token": token, "calls": calls, "top": top}
+    run = {
+        "serve": serve,
+        "demo": demo,
+        "token": token,
+        "check-config": check_config,
+        "calls": calls,
+        "top": top,
+    }
     run[chosen.command](rest)
 
 
@@ -71,9 +84,18 @@ def demo(options: Sequence[str]) -> None:
     Args:
         options: more of those that `serve` takes.
     """
-    names = {option.partition("=")[0] for option in options}
-    certificate = [] if names & {"--tls-cert", "--self-signed"} else ["--self-signed"]
-    serve(["--qr", *certificate, *options])
+    serve(["--demo", *options])
+
+
+def check_config(options: Sequence[str]) -> None:
+    """Print what `serve` would be run with.
+
+    Args:
+        options: those that `serve` takes.
+    """
+    from twisted_signal import check_command  # the reactor comes with it
+
+    sys.stdout.write(check_command.run(options))
 
 
 def token(options: Sequence[str]) -> None:

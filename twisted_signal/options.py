@@ -1,31 +1,30 @@
 """The options of the server, checked and converted here once. Their table is `option_table`."""
 
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 from twisted.python import usage
 
-from twisted_signal import __version__, logs
+from twisted_signal import logs
 from twisted_signal.admin.endpoint import AdminPlace, admin_place
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
+from twisted_signal.command_line import CommandLine
+from twisted_signal.config.settings import Setting, Value
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
+from twisted_signal.log_bounds import LogBounds
+from twisted_signal.log_levels import Levels, UnknownLevel, read_levels
 from twisted_signal.option_table import (
-    BY_NAME,
     DEFAULT_HOST,
     DEFAULT_PORT,
     DEFAULT_TLS_PORT,
     NO_PORT,
-    OPTIONS,
-    Kind,
-    Option,
     option_name,
 )
 from twisted_signal.origins import AllowedOrigins, is_origin
@@ -34,33 +33,21 @@ from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import DuplicateId
 from twisted_signal.relays import Relays
 from twisted_signal.renewal import Renewal
-from twisted_signal.self_signed import SelfSigned, default_directory
+from twisted_signal.self_signed import Rehearsed, SelfSigned, default_directory
 from twisted_signal.service import Listener, Reactor
 from twisted_signal.text import quoted
 
 
-def _repeatable(option: Option) -> Callable[["Options", str], None]:
-    """Return what usage.Options calls for each value of an option: the values are a list."""
-
-    def add(self: "Options", value: str) -> None:
-        self[option.name].append(value)
-
-    add.__doc__ = option.meaning
-    return add
-
-
-def _meaning(option: Option) -> str:
-    if option.default_meaning is None:
-        return option.meaning
-    return f"{option.meaning} [default: {option.default_meaning}]"
-
-
-class Options(usage.Options):
+class Options(CommandLine):
     """The command line of `twistd vislam-signal` and `vislam-signal serve`.
 
     Attributes:
         listeners: where to listen.
+        address: the IP address that --host stands for.
         limits: how much one client may take.
+        log_level: the least that is logged.
+        log_bounds: how much of the log an address may cause.
+        duplicate_id: what becomes of a claim to an id that is taken.
         proxies: those that are believed about where a client comes from.
         origins: of the pages that may connect.
         outbox: gathers what is sent and logged in a turn of the reactor.
@@ -70,21 +57,11 @@ class Options(usage.Options):
         admin: where the admin endpoint is; None: it is switched off.
     """
 
-    longdesc = "A WebRTC signaling server: a phone and a PC meet in a room and connect."
-
-    optParameters: ClassVar = [
-        [option.name, option.short, option.default, _meaning(option)]
-        for option in OPTIONS
-        if option.kind != Kind.FLAG and not option.is_repeatable
-    ]
-    optFlags: ClassVar = [
-        [option.name, option.short, option.meaning]
-        for option in OPTIONS
-        if option.kind == Kind.FLAG
-    ]
-
+    address: str | None = None
     listeners: list[Listener]
     limits: Limits
+    log_level: Levels
+    duplicate_id: DuplicateId
     key_files: KeyFiles | None
     renewal: Renewal | None
     proxies: TrustedProxies
@@ -92,74 +69,126 @@ class Options(usage.Options):
     relays: Relays
     admin: AdminPlace | None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.update((option.name, []) for option in OPTIONS if option.is_repeatable)
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, *, is_rehearsal: bool = False
+    ) -> None:
+        """
+        Args:
+            environment: its `VISLAM_SIGNAL_…` variables are options too.
+            is_rehearsal: nothing is written, neither a certificate nor a log.
+        """
+        super().__init__(environment)
+        self._is_rehearsal = is_rehearsal
         self.outbox = Outbox()
+        self.log_bounds = LogBounds()
 
     @property
     def verifier(self) -> Verifier | None:
         """Checks tokens, by the key files as last read; None: all enter."""
         return None if self.key_files is None else self.key_files.verifier
 
-    def getSynopsis(self) -> str:
-        """Return how to use it; the options are the same in both ways."""
-        return "Usage: twistd -n vislam-signal [options], or: vislam-signal serve [options]"
-
-    def opt_version(self) -> None:
-        """Print the version and exit."""
-        sys.stdout.write(f"vislam-signal {__version__}\n")
-        raise SystemExit(0)
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Parse and check; what is wrong ends the process with one line on stderr and status 1.
-
-        twistd would print all of its help to stdout instead.
-        """
-        try:
-            super().parseOptions(options)
-        except usage.UsageError as error:
-            raise SystemExit(f"vislam-signal: {error}") from None
-
     def postOptions(self) -> None:
-        """Check and convert.
+        """Put together what was given, check and convert it, and begin to log.
 
         Raises:
-            usage.UsageError: a value is wrong.
+            ConfigError: a value is wrong.
+            usage.UsageError: the log or the pid file cannot be written.
         """
+        super().postOptions()
+        if not self._is_rehearsal:
+            self._begin_to_log()
+
+    def renewed(self, settings: dict[str, Setting]) -> "Options":
+        """Return options with other values, checked, with what their files hold now.
+
+        Raises:
+            ConfigError: one of them is wrong.
+        """
+        fresh = Options({})
+        if settings["host"].value == self["host"]:
+            fresh.address = self.address  # a name need not be looked up, which takes its time
+        fresh.take(settings)
+        return fresh
+
+    def follow(self, fresh: "Options", stuck: Container[str]) -> None:
+        """Take over the values of others that hold now.
+
+        Args:
+            stuck: the names of those that stay as they were.
+        """
+        for name, setting in fresh.settings.items():
+            if name not in stuck:
+                self.settings[name] = setting
+                self[name] = setting.value
+        self.limits, self.origins, self.proxies = fresh.limits, fresh.origins, fresh.proxies
+        self.log_level, self.duplicate_id = fresh.log_level, fresh.duplicate_id
+
+    def effective(self) -> dict[str, Setting]:
+        """Return the settings, with those defaults that depend on others."""
+        certificate = self["tls-cert"]
+        defaults: dict[str, Value] = {
+            "host": DEFAULT_HOST,
+            "port": str(DEFAULT_PORT) if self.has_plain_port else NO_PORT,
+            "tls-port": None if self.renewal is None else str(DEFAULT_TLS_PORT),
+            "tls-key": certificate,
+            "state-dir": str(self._state_directory()) if self["self-signed"] else None,
+        }
+        return self.settings | {
+            name: Setting(value) for name, value in defaults.items() if self[name] is None
+        }
+
+    def convert(self) -> None:
+        """See CommandLine."""
         self.limits = Limits(
-            **{limit.name: self._number(option_name(limit.name)) for limit in fields(Limits)}
+            **{limit.name: self.number(option_name(limit.name)) for limit in fields(Limits)}
         )
-        level = self["log-level"].upper()
-        if level not in logs.LEVELS:
+        try:
+            self.log_level = read_levels(self["log-level"])
+        except UnknownLevel as error:
+            raise usage.UsageError(f"--log-level {error}") from None
+        if self["log-format"] not in logs.FORMS:
             raise usage.UsageError(
-                f"--log-level must be one of {', '.join(logs.LEVELS)},"
-                f" not {quoted(self['log-level'])}"
+                f"--log-format must be one of {', '.join(logs.FORMS)},"
+                f" not {quoted(self['log-format'])}"
             )
         if self["duplicate-id"] not in list(DuplicateId):
             raise usage.UsageError(
                 f"--duplicate-id must be one of {', '.join(DuplicateId)},"
                 f" not {quoted(self['duplicate-id'])}"
             )
+        self.duplicate_id = DuplicateId(self["duplicate-id"])
         self.key_files = self._read_key_files()
         self.proxies = self._find_proxies()
         self.origins = self._find_origins()
-        ttl = self._number("turn-ttl")
-        secret = self["turn-secret-file"]
         if self["qr"] and self["no-web"]:
             raise usage.UsageError("--qr is for the pages, which --no-web leaves out")
         if self["advertise"] and find_spec("zeroconf") is None:
             raise usage.UsageError(
                 "--advertise needs python-zeroconf: pip install 'vislam-signal[mdns]'"
             )
-        self.relays = Relays(self["stun-uri"], self["turn-uri"], secret, ttl)
+        self.relays = Relays(
+            self["stun-uri"], self["turn-uri"], self["turn-secret-file"], self.number("turn-ttl")
+        )
         self.listeners = self._find_listeners()
         self.admin = admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
+
+    def _begin_to_log(self) -> None:
         runner = getattr(self, "parent", None)
         if runner is not None:
             _check_pid_file(runner.get("pidfile"))
         try:
-            logs.start(runner, level, self.outbox)
+            logs.start(
+                runner,
+                self.log_level,
+                self.outbox,
+                bounds=self.log_bounds,
+                form=self["log-format"],
+            )
+        except logs.FormNotPossible:
+            raise usage.UsageError(
+                f"--log-format {self['log-format']} is for logs of this server's own, not for"
+                " --syslog and --logger of twistd"
+            ) from None
         except OSError as error:
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
@@ -185,18 +214,25 @@ class Options(usage.Options):
                 )
         return AllowedOrigins(self["allowed-origin"])
 
+    @property
+    def has_plain_port(self) -> bool:
+        """Whether it listens at a port without TLS, besides the endpoints."""
+        if self["port"] == NO_PORT:
+            return False
+        return not self["endpoint"] or (self["host"], self["port"]) != (None, None)
+
     def _find_listeners(self) -> list[Listener]:
         reactor = global_reactor()
-        address = ip_address(DEFAULT_HOST if self["host"] is None else self["host"])
+        if self.address is None:
+            self.address = ip_address(DEFAULT_HOST if self["host"] is None else self["host"])
         listeners = []
-        if self["port"] != NO_PORT and (
-            not self["endpoint"] or (self["host"], self["port"]) != (None, None)
-        ):
-            listeners.append(tcp_listener(reactor, address, self._port("port", DEFAULT_PORT)))
-        self.renewal = self._find_certificate(address)
+        if self.has_plain_port:
+            port = self._port("port", DEFAULT_PORT)
+            listeners.append(tcp_listener(reactor, self.address, port))
+        self.renewal = self._find_certificate(self.address)
         if self.renewal is not None:
             port = self._port("tls-port", DEFAULT_TLS_PORT)
-            listeners.append(tcp_listener(reactor, address, port, self.renewal.context))
+            listeners.append(tcp_listener(reactor, self.address, port, self.renewal.context))
         listeners += [endpoint_listener(reactor, each) for each in self["endpoint"]]
         if not listeners:
             raise usage.UsageError(
@@ -214,7 +250,8 @@ class Options(usage.Options):
         option = "--self-signed" if is_self_signed else "--tls-cert"
         try:
             if is_self_signed:
-                return Renewal(SelfSigned(self._state_directory(), address), global_reactor())
+                make = Rehearsed if self._is_rehearsal else SelfSigned
+                return Renewal(make(self._state_directory(), address), global_reactor())
             if certificate is not None:
                 key = certificate if self["tls-key"] is None else self["tls-key"]
                 return Renewal(Files(Path(certificate), Path(key)), global_reactor())
@@ -229,7 +266,7 @@ class Options(usage.Options):
         return default_directory() if directory is None else Path(directory)
 
     def _port(self, option: str, default: int) -> int:
-        return default if self[option] is None else self._number(option)
+        return default if self[option] is None else self.number(option)
 
     def _read_key_files(self) -> KeyFiles | None:
         secrets, public = self["auth-secret-file"], self["auth-public-key-file"]
@@ -246,19 +283,6 @@ class Options(usage.Options):
             return KeyFiles(secrets[0] if secrets else None, public)
         except UnusableKey as error:
             raise usage.UsageError(f"--{option} {error}") from None
-
-    def _number(self, name: str) -> int:
-        text, largest = self[name], BY_NAME[name].largest
-        if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
-            raise usage.UsageError(
-                f"--{name} must be a number from 0 to {largest}, not {quoted(text)}"
-            )
-        return int(text)
-
-
-for _option in OPTIONS:
-    if _option.is_repeatable:
-        setattr(Options, f"opt_{_option.name.replace('-', '_')}", _repeatable(_option))
 
 
 def global_reactor() -> Reactor:

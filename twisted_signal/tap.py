@@ -1,6 +1,7 @@
 """`twistd vislam-signal`: from its options to their service."""
 
 import sys
+from collections.abc import Callable, Iterator
 
 from twisted.application.service import IService
 
@@ -11,7 +12,8 @@ from twisted_signal.collector import spare_what_stays
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.invitation import Invitation
 from twisted_signal.options import Options, global_reactor
-from twisted_signal.registry import DuplicateId, Registry
+from twisted_signal.reconfiguration import Reconfiguration
+from twisted_signal.registry import Registry
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import SignalService
 from twisted_signal.web.connection import Pages
@@ -28,13 +30,14 @@ def makeService(options: Options) -> IService:
     raise_limit(options.limits.max_clients)
     factory = SignalFactory(
         reactor,
-        Registry(options.limits, DuplicateId(options["duplicate-id"])),
+        Registry(options.limits, options.duplicate_id),
         limits=options.limits,
         verifier=options.verifier,
         outbox=options.outbox,
         proxies=options.proxies,
         origins=options.origins,
         ice=options.relays.provider,
+        log_bounds=options.log_bounds,
     )
     service = SignalService(reactor, factory, options.listeners)
     wants_token = options.verifier is not None
@@ -52,9 +55,19 @@ def makeService(options: Options) -> IService:
         add_admin(service, options.admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
-        service.reloads.append(options.renewal.reload)
-    if options.key_files is not None:
-        service.reloads.append(options.key_files.renew)
-    if options.relays.is_turn:
-        service.reloads.append(options.relays.renew)
+    if options.sources.path is None:
+        service.reloads.extend(_renewals(options))
+    else:  # all of it at once, or nothing
+        others = list(service.reloads)
+        service.reloads[:] = [Reconfiguration(options, factory, others).reload]
     return service
+
+
+def _renewals(options: Options) -> Iterator[Callable[[], None]]:
+    """Yield what reads files again, each by itself."""
+    if options.renewal is not None:
+        yield options.renewal.reload
+    if options.key_files is not None:
+        yield options.key_files.renew
+    if options.relays.is_turn:
+        yield options.relays.renew

@@ -13,6 +13,8 @@ from twisted_signal.frames import TEXT
 from twisted_signal.limits import Limits
 from twisted_signal.messages import NAME_LENGTH
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[[A-Z]+\] \w+: .*")
 
 
