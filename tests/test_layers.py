@@ -13,6 +13,8 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text",
+    "events",
+    "event_log",
     "errors",
     "messages",
     "nesting",
@@ -37,6 +39,7 @@ CORE = (
     "keepalive",
     "inquiry",
     "stalls",
+    "log_bounds",
 )
 
 
