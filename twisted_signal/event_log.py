@@ -65,12 +65,15 @@ class EventLogger(logging.Logger):
     error = cast("Callable[..., None]", logging.Logger.error)
     exception = cast("Callable[..., None]", logging.Logger.exception)
 
-    def info(  # type: ignore[override] # the standard one takes exc_info and the like
-        self, msg: object, *args: object, about: Subject | None = None
+    def info(
+        self, msg: object, *args: object, about: Subject | None = None, **options: Any
     ) -> None:
         """See Logger."""
         if self.isEnabledFor(logging.INFO):
-            self.say(logging.INFO, msg, args, about, 1)
+            if options:
+                self._log(logging.INFO, msg, args, about=about, above=1, **options)
+            else:
+                self.say(logging.INFO, msg, args, about, 1)
 
     def say(
         self,

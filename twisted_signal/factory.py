@@ -178,10 +178,7 @@ class ChannelFactory(WebSocketServerFactory):
             return
         now = self.reactor.seconds()
         self.admission.leave(channel.place, now, is_client=channel.has_entered)
-        if not self.admission.connections and self._next_tick is not None:
-            self._next_tick.cancel()
-            self._next_tick = None
-            self._tell_what_was_left_out()
+        self._rest()
 
     def keep(self, place: Place, give_up: Callable[[], None]) -> Callable[[], None] | None:
         """Let a place in a room outlive its connection, for a time, if it may.
@@ -271,11 +268,20 @@ class ChannelFactory(WebSocketServerFactory):
         with self.outbox:
             self.keep_alive.tick()
             self.stalls.tick()
-        self._tell_what_was_left_out()
         self.calls.tick()
         self.tally.relay_times.tick()
-        self.admission.forget(self.reactor.seconds(), MANY)
-
-    def _tell_what_was_left_out(self) -> None:
         self.refusals.tick()
         self.log_bounds.tick(self.reactor.seconds())
+        self.admission.forget(self.reactor.seconds(), MANY)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Tick no more, if nobody is there and nothing waits to be told.
+
+        What waits is told a second after what was told before, however often the last one comes
+        and goes.
+        """
+        waits = self.refusals.has_left_out or self.log_bounds.has_left_out
+        if self._next_tick is not None and not (self.admission.connections or waits):
+            self._next_tick.cancel()
+            self._next_tick = None

@@ -54,6 +54,16 @@ class LogBounds:
         self._spent.clear()
         self._remembered = self._spent_by_all = 0.0
 
+    @property
+    def remembered(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._spent)
+
+    @property
+    def has_left_out(self) -> bool:
+        """Whether lines were left out of which nothing was told yet."""
+        return bool(self._left_out)
+
     def take(self, subject: Subject, event: object, size: int) -> bool:
         """Count a line, and tell whether it may be written.
 

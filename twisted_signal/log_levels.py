@@ -4,8 +4,10 @@ INFO,websocket=DEBUG,twisted=ERROR
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from twisted_signal.log_lines import module_name
@@ -57,23 +59,34 @@ def set_level(levels: Levels) -> None:
     ours = logging.getLogger(_PACKAGE)
     # Where our lines go to a log of Twisted's, what others log is none of our business.
     (ours if ours.handlers else logging.getLogger()).setLevel(levels.of_all)
-    for name in _names():
-        level = levels.of_modules.get(module_name(name), logging.NOTSET)
-        logging.getLogger(name).setLevel(level)
+    for name, full_names in _modules().items():
+        level = levels.of_modules.get(name, logging.NOTSET)
+        for each in full_names:
+            logging.getLogger(each).setLevel(level)
 
 
-def _names() -> list[str]:
-    """Return the full names of what may have a level of its own: our modules, and the libraries."""
-    loggers = logging.root.manager.loggerDict
-    return [*(name for name in loggers if name.startswith(f"{_PACKAGE}.")), *_LIBRARIES]
+@cache
+def _modules() -> dict[str, list[str]]:
+    """Return the full names of what may have a level of its own, by its name in a line.
+
+    The modules that are not imported yet are among them. The client's are not, for the client is
+    part of another program.
+    """
+    found = {each: [each] for each in _LIBRARIES}
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package).with_suffix("").parts
+        if parts[0] != "client" and parts[-1] != "__init__":
+            full_name = ".".join((_PACKAGE, *parts))
+            found.setdefault(module_name(full_name), []).append(full_name)
+    return found
 
 
 def _module(name: str) -> str:
-    names = sorted(set(map(module_name, _names())))
-    if name in names:
+    if name in _modules():
         return name
-    hint = _nearest(name, names) or f": there are {', '.join(names)}"
-    raise UnknownLevel(f"names a module that logs nothing, {quoted(name)}{hint}")
+    hint = _nearest(name, _modules()) or "; the name stands in its lines, before the colon"
+    raise UnknownLevel(f"names a module that is not there, {quoted(name)}{hint}")
 
 
 def _level(name: str) -> str:
@@ -84,6 +97,6 @@ def _level(name: str) -> str:
     raise UnknownLevel(f"must be one of {', '.join(LEVELS)}, not {quoted(name)}{hint}")
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
+def _nearest(name: str, names: Iterable[str]) -> str:
     found = get_close_matches(name, names, n=1)
     return f"; did you mean {found[0]}?" if found else ""

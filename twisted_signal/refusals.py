@@ -29,6 +29,11 @@ class Refusals:
         self._written: Counter[str] = Counter()  # lately
         self._left_out: dict[str, tuple[int, str]] = {}
 
+    @property
+    def has_left_out(self) -> bool:
+        """Whether lines were left out of which nothing was told yet."""
+        return bool(self._left_out)
+
     def note(self, kind: str, who: str, sentence: str, about: Subject | None = None) -> None:
         """Count a refusal and log it, at once or with others of its kind.
 
@@ -53,7 +58,7 @@ class Refusals:
         return bool(self._written or self._left_out)
 
     def tick(self) -> None:
-        """A second has passed, or nobody is there any more: tell of those that were left out."""
+        """A second has passed: tell of those that were left out."""
         self._written -= Counter(self._written.keys())
         for kind, (number, last) in self._left_out.items():
             self._written[kind] += 1
