@@ -12,7 +12,6 @@ from twisted_signal.calls import (
     BEGINNINGS,
     MOST_ATTEMPTS,
     MOST_CALLS,
-    REFILL,
 )
 from twisted_signal.diagnosis import call_views
 from twisted_signal.messages import (
@@ -287,7 +286,7 @@ def test_candidates_of_a_call_that_is_not_kept_are_not_looked_at(scene: Scene) -
     assert scene.timeline()[-1] == "phone offer"
 
 
-def test_no_more_calls_begin_in_a_second_than_are_kept() -> None:
+def test_calls_do_not_push_each_other_out_at_once() -> None:
     scene = Scene()
     names = [f"client{number}" for number in range(24)]
     scene.join(*names)
@@ -295,16 +294,20 @@ def test_no_more_calls_begin_in_a_second_than_are_kept() -> None:
         for other in names:
             if name < other:
                 scene.offer(name, other)
-    assert len(scene.registry.calls) == BEGINNINGS < 24 * 23 / 2
+    assert len(scene.registry.calls) == MOST_CALLS < 24 * 23 / 2
     scene.offer("client23", "nobody")
     scene.join("alone", room="another")
     scene.offer("alone", None)
-    assert len(scene.registry.calls) == BEGINNINGS
-    for _ in range(REFILL):
-        scene.registry.calls.tick()
-    scene.offer("client22", "client23")
+    assert len(scene.registry.calls) == MOST_CALLS
+    scene.registry.calls.tick()
+    scene.join("pc", *names, room="new")
+    scene.at = 1
+    for name in names:
+        scene.offer(name, "pc")
 
-    assert peers(scene)[0] == ["client22", "client23"]
+    new = [[name, "pc"] for name in names[:BEGINNINGS]]
+    assert peers(scene)[:BEGINNINGS] == new[::-1]
+    assert len(scene.registry.calls) == MOST_CALLS
 
 
 def test_attempts_push_no_calls_out(scene: Scene) -> None:

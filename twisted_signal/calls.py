@@ -17,8 +17,9 @@ MOST_ATTEMPTS = 50
 """How many are kept besides in which nobody was reached."""
 ATTEMPTS_OF_ONE = 8
 """How many of these may be of one member."""
-BEGINNINGS = 200
-"""How many may begin in a second: what is beyond that would push others out that just began."""
+BEGINNINGS = 20
+"""How many may begin in a second in the long run, so that each is kept for 10 s at least: it takes
+that long until most of what can be wrong with it is certain."""
 REFILL = 30
 """Seconds after which flows are looked at again."""
 
@@ -42,7 +43,7 @@ class Calls:
         self._of_rooms: dict[str, dict[str, dict[str | None, Call]]] = {}
         self.quiet_numbers: dict[tuple[str, int], int] = {}
         self._last_number = 0
-        self._beginnings_left = BEGINNINGS
+        self._beginnings_left = MOST_CALLS
         self._ticks = 0
 
     def __len__(self) -> int:
@@ -64,7 +65,7 @@ class Calls:
 
     def tick(self) -> None:
         """A second has passed."""
-        self._beginnings_left = BEGINNINGS
+        self._beginnings_left = min(MOST_CALLS, self._beginnings_left + BEGINNINGS)
         self._ticks = (self._ticks + 1) % REFILL
         if self._ticks == 0:
             for flow in self.spent:

@@ -35,26 +35,29 @@ MOST_LINES = 64
 """Candidates that are looked at in an SDP."""
 
 _TYPES = ("host", "srflx", "prflx", "relay")
-_PROTOCOLS = ("udp", "tcp")
 # The bounds are the RFC's, or generous; possessive, so that nothing is read twice. The second group
-# is the network of a private IPv4 address (RFC 1918), with the 24 bits that most have.
+# is the network of a private IPv4 address (RFC 1918), with the 24 bits that most have. The last one
+# that is there tells the type, by its number, for less than its text would cost.
 _CANDIDATE = re.compile(
     rb"candidate:[^ ]{1,40}+ [0-9]{1,5}+ (udp|UDP|tcp|TCP) [0-9]{1,10}+ (?:"
     rb"((?:192\.168|10\.[0-9]{1,3}|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9]{1,3})\.[0-9]{1,3}"
-    rb"|([^ ]{1,255}+)) [0-9]{1,5}+ typ (host|srflx|prflx|relay)"
+    rb"|([^ ]{1,255}+)) [0-9]{1,5}+ typ (?:(host)|(srflx)|(prflx)|(relay))"
 )
+_HOST = 4
 _KINDS = {
-    (protocol_as_written.encode(), type_.encode()): f"{type_} {protocol}"
-    for type_ in _TYPES
-    for protocol in _PROTOCOLS
+    protocol_as_written.encode(): {
+        number: f"{type_} {protocol}" for number, type_ in enumerate(_TYPES, _HOST)
+    }
+    for protocol in ("udp", "tcp")
     for protocol_as_written in (protocol, protocol.upper())
 }
-_MDNS_KINDS = {key: f"{kind} {MDNS}" for key, kind in _KINDS.items()}
+_MDNS_KINDS = {protocol: f"{kinds[_HOST]} {MDNS}" for protocol, kinds in _KINDS.items()}
 _END = re.compile(rb'\A\s*(?:null|"")|"candidate"\s*:\s*(?:null|"")\s*[,}]')
 
 _UFRAG = b"a=ice-ufrag:"
 _FINGERPRINT = b"a=fingerprint:"
-_REST_OF_LINE = re.compile(rb'(?:[^\\"]|\\/){1,256}+')  # in JSON a line ends with an escape, `\r`
+# In JSON a line ends with an escape, `\r`, and a slash may be one too.
+_REST_OF_LINE = re.compile(rb'[^\\"]{1,256}+(?:\\/[^\\"]{0,256}+){0,16}+')
 _END_LINE = b"a=end-of-candidates"
 
 _SALT = secrets.token_bytes(16)
@@ -98,8 +101,8 @@ def read_description(value: Raw) -> Description:
     sdp = bytes(value)
     candidates: list[tuple[str, Network | None]] = []
     has_ended = False
-    start = sdp.find(b"candidate")
-    if start >= 0:
+    if sdp.rfind(b"candidate") >= 0:  # in half the time of find
+        start = sdp.find(b"candidate")
         found = islice(_CANDIDATE.finditer(sdp, start), MOST_LINES)
         candidates = [_kind_and_network(each) for each in found]
         has_ended = sdp.find(_END_LINE, start - len(_END_LINE)) >= 0
@@ -136,16 +139,16 @@ def can_reach(some: Iterable[Network], others: Iterable[Network]) -> bool:
 
 def _kind_and_network(found: re.Match[bytes]) -> tuple[str, Network | None]:
     """As `read_candidate`, of what its expression has found."""
-    protocol, private, other, type_ = found.groups()
-    kinds, network = _KINDS, None
-    if type_ == b"host":
-        if private is not None:
-            network = (4, hash(_SALT + private))
-        elif other.endswith(b".local"):
-            kinds = _MDNS_KINDS
-        else:
-            network = _network(other)
-    return kinds[protocol, type_], network
+    protocol, private = found.group(1, 2)
+    type_ = found.lastindex
+    assert type_ is not None, "it has a group for each type"
+    if type_ != _HOST:
+        return _KINDS[protocol][type_], None
+    if private is not None:
+        return _KINDS[protocol][_HOST], (4, hash(_SALT + private))
+    if found[3].endswith(b".local"):
+        return _MDNS_KINDS[protocol], None
+    return _KINDS[protocol][_HOST], _network(found[3])
 
 
 def _network(address: bytes) -> Network | None:

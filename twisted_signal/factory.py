@@ -58,8 +58,8 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
-        tally: of all else that is counted.
         calls: the timelines of calls.
+        tally: of all else that is counted.
         pages: takes the connections that ask for pages; None: there are none.
     """
 
@@ -93,8 +93,8 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.refusals = Refusals()
-        self.tally = Tally()
         self.calls = Calls()
+        self.tally = Tally()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
@@ -265,6 +265,6 @@ class ChannelFactory(WebSocketServerFactory):
             self.keep_alive.tick()
             self.stalls.tick()
         self.refusals.tick()
-        self.tally.relay_times.tick()
         self.calls.tick()
+        self.tally.relay_times.tick()
         self.admission.forget(self.reactor.seconds(), MANY)

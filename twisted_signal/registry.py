@@ -142,8 +142,8 @@ class Registry:
         limits: how many may be in a room, and how long a place is kept.
         duplicate_id: what becomes of two claims to one id.
         refusals: of all that was refused.
-        tally: of all else that is counted.
         calls: the timelines of calls, to see why one does not come about.
+        tally: of all else that is counted.
     """
 
     def __init__(
@@ -160,8 +160,8 @@ class Registry:
         """
         self.rooms: dict[str, Room] = {}
         self.refusals = Refusals()
-        self.tally = Tally()
         self.calls = Calls()
+        self.tally = Tally()
         self.limits = limits
         self.duplicate_id = duplicate_id
         self._resumable: dict[str, Member] = {}

@@ -223,7 +223,9 @@ class Flow:
             candidates.last = call.add(now_ns, StepKind.LAST_CANDIDATE, self.by, kind, candidates)
         else:
             candidates.last.detail = kind
-            call.last_ns = candidates.last.at_ns = max(now_ns, call.last_ns)
+            if now_ns > call.last_ns:  # noqa: PLR1730 - `max` would take seven times as long
+                call.last_ns = now_ns
+            candidates.last.at_ns = call.last_ns
         counts[kind] = counts.get(kind, 0) + 1
 
     def _see_offer(self, call: "Call", value: Raw, now_ns: int) -> None:

@@ -352,12 +352,11 @@ class SignalProtocol(Channel):
         """The connection is no more of use: keep the place for a while, or give it up."""
         if session.is_away:
             return  # that is known already
-        now_ns = self.factory.now_ns()
-        if session.lose(now_ns):
+        if session.lose(self.factory.now_ns()):
             self._succeeded = self.factory.keep(self.place, lambda: self._give_up(session))
             if self._succeeded is not None:
                 return
-        session.end(now_ns)
+        session.end(self.factory.now_ns())
         self._answer_inquiry(alive=False)
 
     def _give_up(self, session: Session) -> None:
