@@ -15,7 +15,7 @@ import pytest
 from processes import ROOT, Server
 from stage import examples_of, play
 
-from twisted_signal import __version__, session, websocket
+from twisted_signal import __version__, close_codes
 from twisted_signal.dialects.android import AndroidDialect, FlatMessage
 from twisted_signal.dialects.base import Dialect, OpeningRequest
 from twisted_signal.dialects.readme import ReadmeDialect, ReadmeMessage
@@ -179,13 +179,14 @@ def test_every_error_code_is_there() -> None:
 def test_the_close_codes_of_the_server_are_there() -> None:
     errors = {error.close_code for error in SignalError.__subclasses__()} - {None}
     of_protocol = {
-        websocket.NORMAL,
-        websocket.GOING_AWAY,
-        websocket.UNSUPPORTED_DATA,
-        websocket.INTERNAL_ERROR,
-        websocket.REGISTER_TIMEOUT,
-        websocket.TOO_MANY,
-        session.REPLACED,
+        close_codes.NORMAL,
+        close_codes.GOING_AWAY,
+        close_codes.UNSUPPORTED_DATA,
+        close_codes.INTERNAL_ERROR,
+        close_codes.REGISTER_TIMEOUT,
+        close_codes.TOO_MANY,
+        close_codes.REPLACED,
+        close_codes.DISMISSED,
     }
 
     for channel in DOCUMENT["channels"].values():
