@@ -24,6 +24,7 @@ setup(
     packages=[*find_packages(include=["twisted_signal", "twisted_signal.*"]), "twisted.plugins"],
     package_data={
         "twisted_signal": ["py.typed"],
+        "twisted_signal.admin": ["static/*"],
         "twisted_signal.web": ["static/*"],
         "twisted.plugins": ["vislam_signal.py"],
     },
@@ -37,6 +38,7 @@ setup(
         "cryptography>=44.0",
         "pyjwt[crypto]>=2.10.1",
         "segno>=1.6.1",
+        "prometheus-client>=0.21",
         "websockets>=17.4",
     ],
     extras_require={
@@ -53,6 +55,7 @@ setup(
             "jsonschema>=4.23",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
+            "openapi-spec-validator>=0.7.2",
             "playwright>=1.56",
             "pytest>=8.3",
             "pytest-cov>=6.0",

@@ -9,6 +9,9 @@ import pytest
 from processes import Restarted, Server, server
 from ways import Way, way
 
+from twisted_signal import logs
+from twisted_signal.outbox import Outbox
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the files with tests that run alone be the last: until then they would wait."""
@@ -59,3 +62,11 @@ def browser() -> Iterator[Any]:
 
     with chromium() as started:
         yield started
+
+
+@pytest.fixture
+def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str, Outbox]]:
+    """What the log was told to do; it is the test runner's log that goes on."""
+    calls: list[tuple[Any, str, Outbox]] = []
+    monkeypatch.setattr(logs, "start", lambda *arguments: calls.append(arguments))
+    return calls

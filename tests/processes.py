@@ -99,11 +99,15 @@ def running(*command: str | Path, cwd: Path | None = None) -> Iterator[Watched]:
 
 
 class Server(Watched):
-    """`twistd -n vislam-signal`. `url`: where it listens, the most local of its addresses."""
+    """`twistd -n vislam-signal`. `url`: where it listens, the most local of its addresses.
+
+    It has an admin endpoint only where the options name one, as several servers run at once.
+    """
 
     def __init__(self, *options: str, cwd: Path) -> None:
+        admin = () if "--admin-endpoint" in options else ("--admin-endpoint", "none")
         super().__init__(
-            BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *options, cwd=cwd
+            BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *admin, *options, cwd=cwd
         )
         try:
             self.url = self.wait_for(r"Listening on (\S+)")[1]

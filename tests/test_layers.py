@@ -15,6 +15,9 @@ CORE = (
     "text",
     "errors",
     "messages",
+    "close_codes",
+    "histogram",
+    "tally",
     "nesting",
     "auth",
     "backlog",
@@ -37,6 +40,7 @@ CORE = (
     "keepalive",
     "inquiry",
     "stalls",
+    "history",
 )
 
 

@@ -107,6 +107,7 @@ def test_the_wheel_names_what_it_needs_with_lower_bounds_only(metadata: Message)
         "msgspec",
         "pyjwt[crypto]",
         "segno",
+        "prometheus-client",
         "websockets",
     }
     assert all(">=" in requirement and "<" not in requirement for requirement in needed)

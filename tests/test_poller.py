@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from twisted_signal.outbox import Outbox
 from twisted_signal.poller import MAX_EVENTS, MAX_TURNS, READ_SIZE, Poller
+from twisted_signal.tally import Tally
 
 LOOPBACK = "127.0.0.1"
 
@@ -784,7 +785,7 @@ def test_a_port_that_was_adopted_serves_its_connections_and_can_stop(wires: Wire
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator] # has no annotations
 async def test_on_the_real_reactor() -> None:
     real: Any = reactor
-    poller = Poller(real, Outbox())
+    poller = Poller(real, Outbox(), Tally())
     answered: Deferred[bytes] = Deferred()
     lost: Deferred[None] = Deferred()
 

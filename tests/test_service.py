@@ -120,7 +120,7 @@ async def test_a_stopping_server_says_goodbye_with_1001(caplog: pytest.LogCaptur
 
     await server.stopService()
 
-    assert server.factory.connections == set()
+    assert server.factory.connections == {}
     assert "server_shutdown" in await deferToThread(connection.recv)
     with pytest.raises(ConnectionClosed):
         await deferToThread(connection.recv)

@@ -84,7 +84,7 @@ def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> N
     memory.wait(1)
 
     assert client.transport.aborted
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
 
 
 def test_an_open_connection_may_be_silent(memory: Memory) -> None:
@@ -335,7 +335,7 @@ def test_closing_all_ends_when_the_last_is_gone(memory: Memory) -> None:
         assert client.close_code == 1001
         client.flush()
     assert gone.called
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
 
 
 def test_clients_are_asked_to_come_back_at_different_times(memory: Memory) -> None:

@@ -20,6 +20,7 @@ from twisted_signal.proxies import TrustedProxies
 from twisted_signal.refusals import Refusals
 from twisted_signal.sending import STALL_PATIENCE, STALL_SIZE
 from twisted_signal.stalls import Stalls
+from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        tally: of all else that is counted.
         pages: takes the connections that ask for pages; None: there are none.
     """
 
@@ -80,33 +82,46 @@ class ChannelFactory(WebSocketServerFactory):
             origins: of the pages that may connect.
         """
         super().__init__(reactor=reactor, server=server)
-        # One limit for both: a channel asks for either.
-        max_size = limits.max_message_size
-        self.setProtocolOptions(maxMessagePayloadSize=max_size, maxFramePayloadSize=max_size)
         self.outbox = outbox
         outbox.call_later = reactor.callLater
-        self.limits = limits
-        self.max_buffer = limits.max_buffer
-        self.frame_rate, self.message_rate = limits.frame_rate, limits.message_rate
-        # A second here is as long as the reactor makes it, and reads may come late: twice as many.
-        self.most_frames = 2 * self.frame_rate or UNLIMITED
-        self.most_messages = UNLIMITED
-        if limits.message_rate and limits.message_burst:
-            self.most_messages = max(limits.message_rate, limits.message_burst)
-        # A text frame counts as a message only: where fewer frames are allowed, that is the limit.
-        self.frames_bind = 0 < self.most_frames < self.most_messages
-        if self.frames_bind:
-            self.most_messages, self.message_rate = self.most_frames, self.frame_rate
-        self.stalls = Stalls(STALL_SIZE if self.max_buffer else 0, STALL_PATIENCE)
+        self.stalls = Stalls(STALL_SIZE, STALL_PATIENCE)
         self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
+        self.admission = Admission(limits)
+        ChannelFactory.set_limits(self, limits)  # not a subclass's, which is not there yet
         self.proxies = proxies
         self.origins = origins
-        self.admission = Admission(limits)
         self.refusals = Refusals()
+        self.tally = Tally()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
         self._next_tick: IDelayedCall | None = None
+
+    def set_limits(self, limits: Limits) -> None:
+        """Hold all clients to other limits, those that are connected too, within a second.
+
+        What has begun to wait, such as for a registration, waits as long as it was to.
+        """
+        self.limits = limits
+        # One limit for both: a channel asks for either.
+        max_size = limits.max_message_size
+        self.setProtocolOptions(maxMessagePayloadSize=max_size, maxFramePayloadSize=max_size)
+        self.max_buffer = limits.max_buffer
+        # Those without a limit get as much in the place of what they had left of one.
+        self.frame_rate = limits.frame_rate or UNLIMITED
+        # A second here is as long as the reactor makes it, and reads may come late: twice as many.
+        self.most_frames = min(2 * self.frame_rate, UNLIMITED)
+        self.most_messages = self.message_rate = UNLIMITED
+        if limits.message_rate and limits.message_burst:
+            self.message_rate = limits.message_rate
+            self.most_messages = max(limits.message_rate, limits.message_burst)
+        # A text frame counts as a message only: where fewer frames are allowed, that is the limit.
+        self.frames_bind = self.most_frames < self.most_messages
+        if self.frames_bind:
+            self.most_messages, self.message_rate = self.most_frames, self.frame_rate
+        self.stalls.size = STALL_SIZE if limits.max_buffer else 0
+        self.keep_alive.set_times(limits.ping_interval, limits.ping_timeout)
+        self.admission.set_limits(limits, self.reactor.seconds())
 
     def arrive(self, channel: Channel, host: str | None) -> Refusal | None:
         """Count a TCP connection; or return why there are so many that it must go at once.
@@ -114,7 +129,8 @@ class ChannelFactory(WebSocketServerFactory):
         Args:
             host: its IP address; None: local, or not known yet.
         """
-        place = self.admission.arrive(host, self.reactor.seconds())
+        channel.connected_at = now = self.reactor.seconds()
+        place = self.admission.arrive(host, now)
         if isinstance(place, Refusal):
             return place
         channel.place = place
@@ -171,17 +187,23 @@ class ChannelFactory(WebSocketServerFactory):
         if counted is None:
             self.refusals.count["kept_places"] += 1
             return None
+        self.tally.kept += 1
 
         def end() -> None:
-            self.admission.give_up(counted, self.reactor.seconds())
+            self._end_keeping(counted)
+            self.tally.expired += 1
             give_up()
 
         def end_early() -> None:
             timer.cancel()
-            self.admission.give_up(counted, self.reactor.seconds())
+            self._end_keeping(counted)
 
         timer = self.reactor.callLater(self.limits.resume_window, end)
         return end_early
+
+    def _end_keeping(self, counted: Place) -> None:
+        self.tally.kept -= 1
+        self.admission.give_up(counted, self.reactor.seconds())
 
     def watch(self, channel: Channel) -> None:
         """See that a channel which is open ends when its client is gone."""
@@ -240,4 +262,5 @@ class ChannelFactory(WebSocketServerFactory):
             self.keep_alive.tick()
             self.stalls.tick()
         self.refusals.tick()
+        self.tally.relay_times.tick()
         self.admission.forget(self.reactor.seconds(), MANY)

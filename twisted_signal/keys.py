@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from twisted_signal.auth import Key, Verifier
+from twisted_signal.files import UnreadableFile, read_small_file
 from twisted_signal.text import printable, quoted
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,12 @@ class KeyFiles:
         self._secret = None if secret is None else Path(secret).absolute()
         self._public = [Path(path).absolute() for path in public]
         self.verifier = Verifier(self._read())
+
+    def take(self, other: "KeyFiles") -> None:
+        """Take the files of another, and the keys that it has read, from now on."""
+        self._secret, self._public = other._secret, other._public  # noqa: SLF001 - its own kind
+        # Not the other's verifier: those who are connected have this one.
+        self.verifier.take(other.verifier)
 
     def reload(self) -> None:
         """Read the files again; the verifier has their keys from then on.
@@ -216,14 +223,9 @@ def read_key_file(path: Path) -> bytes:
         UnusableKey: it cannot be read, or is far too long.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_FILE_LENGTH + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnusableKey(path, f"cannot be read: {reason}") from None
-    if len(data) > _FILE_LENGTH:
-        raise UnusableKey(path, "is longer than any file of keys")
-    return data
+        return read_small_file(path, _FILE_LENGTH, "file of keys")
+    except UnreadableFile as error:
+        raise UnusableKey(path, error.reason) from None
 
 
 def without_newline(data: bytes) -> bytes:

@@ -220,6 +220,12 @@ def start(runner: RunnerOptions | None, level: str, outbox: Outbox) -> None:
     _make_lean()
 
 
+def set_level(level: str) -> None:
+    """Log from another level on. `level`: one of `LEVELS`."""
+    own = logging.getLogger(_PACKAGE)
+    (own if own.handlers else logging.root).setLevel(level)
+
+
 def _make_lean() -> None:
     """Let our modules' loggers, which were made when those were imported, be LineLoggers."""
     for name, logger in logging.root.manager.loggerDict.items():

@@ -43,6 +43,11 @@ class Refusals:
             number, _ = self._left_out.get(kind, (0, ""))
             self._left_out[kind] = (number + 1, line)
 
+    @property
+    def were_lately(self) -> bool:
+        """Whether so much was refused that the next lines would not all be written."""
+        return bool(self._written or self._left_out)
+
     def tick(self) -> None:
         """A second has passed, or nobody is there any more: tell of those that were left out."""
         self._written -= Counter(self._written.keys())

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
 from twisted_signal.refusals import Refusals
+from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,7 @@ class Registry:
         limits: how many may be in a room, and how long a place is kept.
         duplicate_id: what becomes of two claims to one id.
         refusals: of all that was refused.
+        tally: of all else that is counted.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class Registry:
         """
         self.rooms: dict[str, Room] = {}
         self.refusals = Refusals()
+        self.tally = Tally()
         self.limits = limits
         self.duplicate_id = duplicate_id
         self._resumable: dict[str, Member] = {}
@@ -181,6 +184,8 @@ class Registry:
             room = self.rooms[room_id] = Room(room_id)
             log.info("Room opened: %s", room.label)
         member = room.members[client_id] = Member(owner, client, room, client_id, client_type)
+        self.tally.registrations += 1
+        self.tally.members += 1
         if leaving is not None:
             member.backlog = leaving.backlog
             self.leave(leaving)
@@ -191,6 +196,7 @@ class Registry:
         """Take a member out of its room, and the room away with its last member."""
         room = member.room
         del room.members[member.client_id]
+        self.tally.members -= 1
         member.owner.member = None
         self.forget(member)
         if not room.members:
@@ -216,6 +222,10 @@ class Registry:
         """Return whose place a token is for, if it is for any."""
         return self._resumable.get(token)
 
+    def resumable_members(self) -> Iterable[Member]:
+        """Return whose place can be taken up on another connection."""
+        return self._resumable.values()
+
     def resume(
         self, owner: Owner, client: Client, token: str, received: int | None
     ) -> tuple[Member, Client, list[ServerMessage]]:
@@ -239,6 +249,7 @@ class Registry:
         next_token = self._new_token()
         before, missed = member.mailbox.reconnect(client, next_token, received)
         self._resumable[next_token] = self._resumable.pop(token)
+        self.tally.resumes += 1
         if owner.member is not None:
             self.leave(owner.member)
         member.owner.member, member.owner, owner.member = None, owner, member

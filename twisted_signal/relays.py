@@ -65,6 +65,12 @@ class Relays:
         except UnusableKey as error:
             raise usage.UsageError(f"--turn-secret-file {error}") from None
 
+    def take(self, other: "Relays") -> None:
+        """Tell clients from now on what another would tell them, those that are connected too."""
+        self.is_turn = other.is_turn
+        self._path = other._path  # noqa: SLF001 - it is one of its own kind
+        self.provider.take(other.provider)
+
     def renew(self) -> None:
         """Read the secret again; the log tells what came of it."""
         try:

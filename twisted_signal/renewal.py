@@ -17,6 +17,7 @@ CHECK_INTERVAL = 15.0
 """Seconds from one look at the files to the next; what is broken then is tried again after that."""
 
 DAY = 86_400
+_SAME = "The certificate is the one from before"
 EXPIRES_SOON = timedelta(days=14)
 
 
@@ -84,7 +85,13 @@ class Renewal(Service):
         """Read the certificate now, and log what became of it."""
         self._complaint = None
         self._seen = self._source.state()
-        self._read("The certificate is the one from before")
+        self._read(_SAME)
+
+    def take(self, other: "Renewal") -> None:
+        """Take the source of another, and the certificate that it has read, from now on."""
+        self._source, self._seen = other._source, other._seen  # noqa: SLF001 - its own kind
+        self._complaint = None
+        self._compare(other._pair, _SAME)  # noqa: SLF001 - its own kind
 
     def _look(self) -> None:
         try:
@@ -102,17 +109,19 @@ class Renewal(Service):
     def _read(self, same: str | None = None) -> None:
         """Take what the source has now. `same`: said if that is what is there."""
         try:
-            pair = self._source.read(self._now())
-            if pair.chain != self._pair.chain:
-                self._use(pair)
-                self._tell("is now")
-            elif same is not None:
-                log.info("%s", same)
+            self._compare(self._source.read(self._now()), same)
             self._complaint = None
         except CertificateError as error:
             if str(error) != self._complaint:
                 log.error("The certificate stays as it was: %s", error)  # noqa: TRY400 - it is no mistake of ours
             self._complaint = str(error)
+
+    def _compare(self, pair: Pair, same: str | None) -> None:
+        if pair.chain != self._pair.chain:
+            self._use(pair)
+            self._tell("is now")
+        elif same is not None:
+            log.info("%s", same)
 
     def _is_day_old(self) -> bool:
         return self._clock.seconds() - self._made > DAY

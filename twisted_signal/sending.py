@@ -14,7 +14,7 @@ from twisted.protocols.policies import ProtocolWrapper
 
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
-from twisted_signal.tcp import is_stuck, unacknowledged
+from twisted_signal.tcp import is_stuck, round_trip_ms, unacknowledged
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class SendingProtocol(SlimProtocol):
         if self._waiting is not None:
             self._wait(data)
         elif not self._direct:
-            self.transport.write(data)
+            self._write(data)
         elif self.state != CLOSED:
             self._write_directly(data)
 
@@ -139,10 +139,15 @@ class SendingProtocol(SlimProtocol):
             self._begin_waiting()  # the connection is lost, which the reactor will say
             self._wait(data)
             return
+        self.factory.tally.bytes_out += sent
         if sent < len(data):
             self._begin_waiting()
             self._wait(data[sent:])
             self.transport.registerProducer(self, streaming=False)
+
+    def _write(self, data: bytes) -> None:
+        self.factory.tally.bytes_out += len(data)
+        self.transport.write(data)
 
     def _wait(self, data: bytes) -> None:
         assert self._waiting is not None
@@ -150,8 +155,9 @@ class SendingProtocol(SlimProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
-            self.factory.refusals.count["max_buffer"] += 1
-            self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
+            self._drop(
+                "max_buffer", f"it does not read, and {self._waiting_size // 1024} KiB wait for it"
+            )
 
     def _begin_waiting(self) -> None:
         self._waiting = []
@@ -203,12 +209,19 @@ class SendingProtocol(SlimProtocol):
             transport = transport.transport
         return transport if isinstance(transport, FileDescriptor) else None
 
+    def round_trip_ms(self) -> float | None:
+        """Return how long a packet to the client and its answer take, in ms; None: not known.
+
+        It is the kernel's figure for the TCP connection: with a proxy in between, of the way there.
+        """
+        tcp = self._tcp()
+        return round_trip_ms(tcp) if tcp is not None else None
+
     def stalled(self) -> None:
         """See `stalls.Waiting`."""
         if self.state == CLOSED:
             return  # it is dropped for another reason
-        self.factory.refusals.count["stall"] += 1
-        self._drop(f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
+        self._drop("stall", f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send. A hook of IPushProducer."""
@@ -222,13 +235,13 @@ class SendingProtocol(SlimProtocol):
             data = b"".join(waiting)
             self._waiting = []
             self._waiting_size = len(data)
-            self.transport.write(data)
+            self._write(data)
             return
         self._waiting = None
         self._waiting_size = 0
         self.factory.stalls.remove(self)
         if waiting:
-            self.transport.write(b"".join(waiting))
+            self._write(b"".join(waiting))
         elif self._direct:
             self.transport.unregisterProducer()
 
@@ -286,12 +299,18 @@ class SendingProtocol(SlimProtocol):
         rest = b"".join(self._out or [])
         self._out = None
         if self._waiting is not None or not self._direct:
-            self.transport.write(b"".join([*(self._waiting or []), rest]))
+            self._write(b"".join([*(self._waiting or []), rest]))
         elif rest:
             self._write_directly(rest)
 
-    def _drop(self, reason: str) -> None:
-        """End the connection without a word, for there is nobody to hear it."""
+    def _drop(self, kind: str, reason: str) -> None:
+        """End the connection without a word, for there is nobody to hear it.
+
+        Args:
+            kind: the reason in a word, to be counted by.
+            reason: why, for the log.
+        """
+        self.factory.refusals.count[kind] += 1
         log.warning("Dropping the connection of %s: %s", self.address, reason)
         self._drop_quietly(reason)
 

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_signal import __version__
 from twisted_signal.auth import Verifier
+from twisted_signal.close_codes import GOING_AWAY
 from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
@@ -18,8 +19,9 @@ from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
+from twisted_signal.slim import OPEN
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
-from twisted_signal.websocket import GOING_AWAY, SignalProtocol
+from twisted_signal.websocket import SignalProtocol
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +71,11 @@ class SignalFactory(ChannelFactory):
         self.registry = registry or Registry(limits)
         self.verifier = verifier
         self.ice = ice
-        self.now_ns = now_ns
-        self.connections: set[SignalProtocol] = set()
+        self.now_ns = self.outbox.clock = now_ns
+        self.connections: dict[SignalProtocol, None] = {}  # in the order they came
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
-        self.refusals = self.registry.refusals
+        self.refusals, self.tally = self.registry.refusals, self.registry.tally
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(
@@ -83,6 +85,15 @@ class SignalFactory(ChannelFactory):
             allowNullOrigin=True,  # what pages in files send; setProtocolOptions would forbid it
             openHandshakeTimeout=0,  # see the module's docstring for these
             closeHandshakeTimeout=0,
+        )
+
+    def set_limits(self, limits: Limits) -> None:
+        """See ChannelFactory."""
+        super().set_limits(limits)
+        self.registry.limits = limits
+        # Those that opened while nobody was pinged are not watched yet.
+        self.keep_alive.watch_anew(
+            each for each in self.connections if each.state == OPEN and each.due < 0
         )
 
     def warn_if_open(self) -> None:
@@ -107,11 +118,11 @@ class SignalFactory(ChannelFactory):
 
     def connected(self, protocol: SignalProtocol) -> None:
         """A TCP connection came in."""
-        self.connections.add(protocol)
+        self.connections[protocol] = None
 
     def disconnected(self, protocol: SignalProtocol) -> None:
         """A TCP connection is gone."""
-        self.connections.discard(protocol)
+        self.connections.pop(protocol, None)
         if not self.connections and self._all_gone is not None:
             gone, self._all_gone = self._all_gone, None
             gone.callback(None)

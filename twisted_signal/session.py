@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from twisted_signal.auth import Verifier
 from twisted_signal.claim import Claim
+from twisted_signal.close_codes import DISMISSED, REPLACED
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
@@ -45,8 +46,6 @@ log = logging.getLogger(__name__)
 
 REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
-REPLACED = 4409
-"""The close code for a connection whose place another one has taken."""
 
 
 class Session:
@@ -170,6 +169,13 @@ class Session:
         self._claim = None
         if self.member is not None:
             self._leave(self.member)
+
+    def dismiss(self) -> None:
+        """The operator sends the client away: its place is given up, even if it was kept for it."""
+        client = self._client if self.member is None else self.member.client
+        log.info("Client sent away by the operator: %s", self.label)
+        self.end()
+        client.close(DISMISSED, "Disconnected by the operator")
 
     def lose(self) -> bool:
         """The connection has broken. Returns whether the place is kept, until `end`."""

@@ -56,6 +56,10 @@ class IceProvider:
         self.secret = secret
         self.ttl = ttl if turn_uris else None
 
+    def take(self, other: "IceProvider") -> None:
+        """Tell clients from now on what another would tell them."""
+        vars(self).update(vars(other))
+
     def for_client(self, client_id: str, now: int) -> list[IceServer]:
         """Return the servers for a client, with credentials of its own from now on.
 

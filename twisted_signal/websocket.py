@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_signal import close_codes
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
@@ -32,7 +33,7 @@ from twisted_signal.messages import (
     ServerMessage,
 )
 from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import REPLACED, Session
+from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import quoted
 
@@ -50,15 +51,6 @@ EXPIRY_GRACE = 60
 FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
 
-# Close codes, RFC 6455, section 7.4.1.
-NORMAL = 1000
-GOING_AWAY = 1001
-UNSUPPORTED_DATA = 1003
-INTERNAL_ERROR = 1011
-# Of our own (docs/protocol.md lists them).
-REGISTER_TIMEOUT = 4408
-TOO_MANY = 4429
-
 
 class SignalProtocol(Channel):
     """One client's connection. Implements `connection.Client`."""
@@ -71,6 +63,7 @@ class SignalProtocol(Channel):
         "_silence",
         "_succeeded",  # to be called when another connection has the place that is kept
         "_token",
+        "messages",
     )
 
     factory: Any  # the SignalFactory that made it
@@ -84,6 +77,18 @@ class SignalProtocol(Channel):
         self._inquiry: Inquiry | None = None
         self._succeeded: Callable[[], None] | None = None
         self._token: str | None = None
+        self.messages = 0
+
+    @property
+    def dialect(self) -> str | None:
+        """What the client speaks, one of `tally.DIALECTS`; None as long as that is not known."""
+        conversation: Conversation | None = getattr(self, "_conversation", None)
+        return conversation.dialect if conversation is not None else None
+
+    @property
+    def session(self) -> Session | None:
+        """What the server knows of the client; None before the WebSocket is open, and after."""
+        return self._session
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -94,7 +99,7 @@ class SignalProtocol(Channel):
         """The opening handshake came in, and is a right one. Returns the subprotocol, if any."""
         super().onConnect(request)
         query = {name: values[0] for name, values in request.params.items()}
-        self._conversation = Conversation(OpeningRequest(request.path, query))
+        self._conversation = Conversation(OpeningRequest(request.path, query), self.factory.tally)
         if self.factory.verifier is not None:
             self._token = shown_token(
                 request.headers.get("authorization"), query.get("token"), request.protocols
@@ -114,6 +119,7 @@ class SignalProtocol(Channel):
             self, factory.registry, self.address, factory.verifier, self._token, ice=factory.ice
         )
         self._token = None
+        factory.tally.handshake.observe(factory.reactor.seconds() - self.connected_at)
         self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
             self._silence = self.factory.reactor.callLater(
@@ -132,18 +138,20 @@ class SignalProtocol(Channel):
                 return
             left = self.messages_left - 1
         self.messages_left = left
+        self.messages += 1
         if self._silence is not None:
             self._end_silence()
         if isBinary:
-            self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
+            self.factory.refusals.count["binary"] += 1
+            self.close(close_codes.UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
         try:
-            now_ns = self.factory.now_ns()
-            arrival, message = self._conversation.decode(
-                payload, now_ns, session.member is not None
-            )
-            if arrival is not None:
-                session.handle(arrival, now_ns)
+            now_ns = self.factory.outbox.now_ns
+            message = self._conversation.decode(payload, now_ns)
+            if session.member is None:
+                arrival = self._conversation.arrival_before(message)
+                if arrival is not None:
+                    session.handle(arrival, now_ns)
             if type(message) in FOR_ROOM:
                 self._handle_for_room(session, message, now_ns)
             else:
@@ -171,7 +179,8 @@ class SignalProtocol(Channel):
         factory.refusals.count["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
-            self.end_with(TOO_MANY, "You go on sending more than you may")
+            factory.refusals.count["message_flood"] += 1
+            self.end_with(close_codes.TOO_MANY, "You go on sending more than you may")
         elif self.messages_left == 0:
             self.messages_left = TOLD
             wait_ms = factory.refill_in_ms
@@ -196,10 +205,10 @@ class SignalProtocol(Channel):
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
-        if code not in (None, NORMAL, GOING_AWAY) and not isReply:
+        if code not in (None, close_codes.NORMAL, close_codes.GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
             log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
-        if isReply and self.remoteCloseCode not in (None, NORMAL):
+        if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
             self._lose(self._session)
         else:
             self._session.end()
@@ -212,6 +221,7 @@ class SignalProtocol(Channel):
         if self._session is None:
             log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
             return
+        self._conversation.end()
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
@@ -258,7 +268,7 @@ class SignalProtocol(Channel):
         else:
             seconds = self.factory.limits.register_timeout
             self.factory.refusals.count["register_timeout"] += 1
-            self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+            self.close(close_codes.REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
 
     def deliver(self, message: ServerMessage) -> None:
         """See `connection.Client`."""
@@ -290,12 +300,12 @@ class SignalProtocol(Channel):
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
-        if code == REPLACED and self._succeeded is not None:
+        if code in (close_codes.REPLACED, close_codes.DISMISSED) and self._succeeded is not None:
             self._succeeded()
             self._succeeded = None
-        if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
+        if code == close_codes.REPLACED and self.state == OPEN and self.unarrived > SLACK:
             # Nothing arrives there; what is under way must not, later, for it is sent anew.
-            self._drop("its place is taken, and it does not read")
+            self._drop("replaced", "its place is taken, and it does not read")
         elif self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
@@ -371,8 +381,9 @@ class SignalProtocol(Channel):
                 self.close(error.close_code, error.code)
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
+        self.factory.refusals.count["internal_error"] += 1
         log.error("A message from %s could not be handled", session.label, exc_info=error)
-        self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+        self.close(close_codes.INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _end_timers(self) -> None:
         self._end_silence()

@@ -129,6 +129,8 @@ _TYPES = type_names(FlatMessage)
 class AndroidDialect:
     """Implements Dialect for one connection, and knows which spellings its client uses."""
 
+    name = "flat"
+
     def __init__(self, request: OpeningRequest) -> None:
         """`request`: its query may name the client's `room`, `client_id` and `client_type`."""
         self._query = request.query
