@@ -29,6 +29,7 @@ from twisted_signal.messages import (
     payload_size,
 )
 from twisted_signal.nesting import MAX_NESTING
+from twisted_signal.tally import Tally
 
 NOW_NS = 1_795_417_440_399_364_306
 REQUESTS = [
@@ -43,7 +44,7 @@ README = ReadmeDialect()
 def messages(data: bytes) -> None:
     """What is decoded can be told to clients of either dialect, or is refused in words."""
     supply = Supply(data)
-    conversation = Conversation(supply.choice(REQUESTS))
+    conversation = Conversation(supply.choice(REQUESTS), Tally())
     is_registered = bool(supply.below(2))
     if supply.below(2):
         conversation.opened()
@@ -53,7 +54,9 @@ def messages(data: bytes) -> None:
         except UnicodeDecodeError:
             return  # no such text comes out of a frame
         try:
-            _, message = conversation.decode(text, NOW_NS, is_registered)
+            message = conversation.decode(text, NOW_NS)
+            if not is_registered:
+                conversation.arrival_before(message)
         except SignalError as error:
             check_error(error)
         else:

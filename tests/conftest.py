@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import fcntl
 import io
 import logging
 import signal
@@ -18,6 +19,26 @@ from twisted_signal.event_log import EventLogger
 from twisted_signal.log_levels import Levels, set_level
 from twisted_signal.logs import observer
 from twisted_signal.outbox import Outbox
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the files with tests that run alone be the last: until then they would wait."""
+    alone = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: item.path in alone)
+
+
+@pytest.fixture(autouse=True)
+def company(
+    request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Lets a test that is marked so run while no other test does, in whichever process."""
+    if worker_id == "master":  # the only one
+        yield
+        return
+    with (tmp_path_factory.getbasetemp().parent / "company").open("w") as file:
+        alone = request.node.get_closest_marker("alone") is not None
+        fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="module")

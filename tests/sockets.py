@@ -14,6 +14,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from twisted_signal.outbox import Outbox
 from twisted_signal.poller import Poller
+from twisted_signal.tally import Tally
 from twisted_signal.tcp import Connection
 
 PATIENCE = 10.0
@@ -40,7 +41,8 @@ class Wires:
     def __init__(self) -> None:
         self.reactor = StubReactor()
         self.outbox = Outbox()
-        self.poller = Poller(self.reactor, self.outbox)
+        self.tally = Tally()
+        self.poller = Poller(self.reactor, self.outbox, self.tally)
         self._sockets: list[socket.socket] = []
 
     def pair(self) -> tuple[socket.socket, socket.socket]:

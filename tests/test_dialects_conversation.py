@@ -8,6 +8,7 @@ from twisted_signal.errors import InvalidJson, InvalidMessage, SignalError
 from twisted_signal.messages import (
     Answer,
     Arrival,
+    ClientMessage,
     ClientReport,
     Error,
     Message,
@@ -16,13 +17,20 @@ from twisted_signal.messages import (
     Resume,
 )
 from twisted_signal.nesting import MAX_NESTING
+from twisted_signal.tally import Tally
 
 FLAT_OFFER = b'{"type":"offer","sdp":"v=0"}'
 REGISTER = b'{"type":"register","client_id":"pc"}'
 
 
 def conversation(path: str = "/", **query: str) -> Conversation:
-    return Conversation(OpeningRequest(path, query))
+    return Conversation(OpeningRequest(path, query), Tally())
+
+
+def from_outside(client: Conversation, data: bytes) -> tuple[Arrival | None, ClientMessage]:
+    """Return what a client that is in no room says, and what it arrives as before, if it does."""
+    message = client.decode(data, 0)
+    return client.arrival_before(message), message
 
 
 def speaks_flat(conversation: Conversation) -> bool:
@@ -43,7 +51,7 @@ def test_resume_as_first_message_makes_a_readme_client_on_any_path(path: str) ->
     client.opened()
 
     said = b'{"type":"resume","resume_token":"t"}'
-    assert client.decode(said, 0, registered=True) == (None, Resume("t"))
+    assert client.decode(said, 0) == Resume("t")
 
     assert not speaks_flat(client)
 
@@ -52,7 +60,7 @@ def test_resume_as_first_message_makes_a_readme_client_on_any_path(path: str) ->
 def test_register_as_first_message_makes_a_readme_client_on_any_path(path: str) -> None:
     client = conversation(path)
 
-    assert client.decode(REGISTER, 0, registered=False) == (None, Register("pc"))
+    assert from_outside(client, REGISTER) == (None, Register("pc"))
 
     assert not speaks_flat(client)
     assert not client.silence_tells
@@ -74,7 +82,7 @@ def test_a_flat_first_message_makes_a_flat_client_that_arrives_first(
 ) -> None:
     client = conversation(path, room="lab1")
 
-    arrival, message = client.decode(data, 0, registered=False)
+    arrival, message = from_outside(client, data)
 
     assert arrival == Arrival(None, "lab1", "android")
     assert isinstance(message, Offer | Answer | ClientReport) or hasattr(message, "candidate")
@@ -84,7 +92,7 @@ def test_a_flat_first_message_makes_a_flat_client_that_arrives_first(
 def test_connect_is_an_arrival_itself() -> None:
     client = conversation()
 
-    assert client.decode(b'{"type":"connect","client_id":"a"}', 0, registered=False) == (
+    assert from_outside(client, b'{"type":"connect","client_id":"a"}') == (
         None,
         Register("a", "default", "android"),
     )
@@ -131,45 +139,45 @@ def test_who_was_taken_for_the_app_can_still_register_first(query: dict[str, str
     if client.opened() is None:
         client.silent()
 
-    assert client.decode(REGISTER, 0, registered=True) == (None, Register("pc"))
+    assert client.decode(REGISTER, 0) == Register("pc")
 
     assert not speaks_flat(client)
 
 
 def test_once_flat_always_flat() -> None:
     client = conversation()
-    client.decode(FLAT_OFFER, 0, registered=False)
+    from_outside(client, FLAT_OFFER)
 
     with pytest.raises(SignalError):
-        client.decode(REGISTER, 0, registered=True)
+        client.decode(REGISTER, 0)
 
     assert speaks_flat(client)
 
 
 def test_once_readme_always_readme() -> None:
     client = conversation()
-    client.decode(REGISTER, 0, registered=False)
+    from_outside(client, REGISTER)
 
     with pytest.raises(InvalidMessage):
-        client.decode(FLAT_OFFER, 0, registered=True)
+        client.decode(FLAT_OFFER, 0)
 
     assert not speaks_flat(client)
 
 
 def test_a_flat_client_in_its_room_does_not_arrive_again() -> None:
     client = conversation()
-    client.decode(FLAT_OFFER, 0, registered=False)
+    from_outside(client, FLAT_OFFER)
 
-    said = client.decode(FLAT_OFFER, 0, registered=True)
+    said = client.decode(FLAT_OFFER, 0)
 
-    assert said == (None, Offer(raw({"type": "offer", "sdp": "v=0"})))
+    assert said == Offer(raw({"type": "offer", "sdp": "v=0"}))
 
 
 def test_a_flat_client_that_could_not_arrive_tries_again_with_its_next_message() -> None:
     client = conversation("/signaling", client_id="phone1")
     client.opened()
 
-    arrival, _ = client.decode(FLAT_OFFER, 0, registered=False)
+    arrival, _ = from_outside(client, FLAT_OFFER)
 
     assert arrival == Arrival("phone1", "default", "android")
 
@@ -182,9 +190,9 @@ def test_a_flat_client_that_could_not_arrive_tries_again_with_its_next_message()
 def test_a_bad_first_message_decides_nothing(bad: bytes, first: bytes) -> None:
     client = conversation("/signaling")
     with pytest.raises(SignalError):
-        client.decode(bad, 0, registered=False)
+        from_outside(client, bad)
 
-    client.decode(first, 0, registered=False)
+    from_outside(client, first)
 
     assert speaks_flat(client) is (first == FLAT_OFFER)
 
@@ -196,7 +204,7 @@ def test_a_bad_first_message_decides_nothing(bad: bytes, first: bytes) -> None:
 def test_who_names_a_target_is_no_flat_client(data: bytes) -> None:
     client = conversation()
 
-    arrival, message = client.decode(data, 0, registered=False)
+    arrival, message = from_outside(client, data)
 
     assert arrival is None
     assert isinstance(message, Offer)
@@ -208,7 +216,7 @@ def test_an_sdp_that_is_no_text_is_no_flat_offer() -> None:
     client = conversation()
 
     with pytest.raises(InvalidMessage, match="target_id"):
-        client.decode(b'{"type":"offer","sdp":{"sdp":"v=0"}}', 0, registered=False)
+        from_outside(client, b'{"type":"offer","sdp":{"sdp":"v=0"}}')
 
     assert not speaks_flat(client)
 
@@ -218,7 +226,7 @@ def test_a_client_that_is_flat_by_its_query_is_told_its_errors_in_its_shape() ->
     client.opened()
 
     with pytest.raises(InvalidJson):
-        client.decode(b"nonsense", 0, registered=True)
+        client.decode(b"nonsense", 0)
 
     assert speaks_flat(client)
 
@@ -229,7 +237,7 @@ def test_a_wrong_name_in_the_query_is_refused_on_arrival() -> None:
     with pytest.raises(InvalidMessage):
         client.opened()
     with pytest.raises(InvalidMessage):
-        client.decode(FLAT_OFFER, 0, registered=False)
+        from_outside(client, FLAT_OFFER)
 
 
 # Nesting
@@ -240,11 +248,11 @@ def test_a_message_may_be_nested_so_deep_and_no_deeper(arrays: bool) -> None:
     fits = {"type": "message", "data": nested(1, MAX_NESTING - 1, arrays=arrays)}
     too_deep = {"type": "message", "data": nested(1, MAX_NESTING, arrays=arrays)}
 
-    _, message = conversation().decode(msgspec.json.encode(fits), 0, registered=True)
+    message = conversation().decode(msgspec.json.encode(fits), 0)
 
     assert isinstance(message, Message)
     with pytest.raises(InvalidJson, match="more than 32 deep"):
-        conversation().decode(msgspec.json.encode(too_deep), 0, registered=True)
+        conversation().decode(msgspec.json.encode(too_deep), 0)
 
 
 @pytest.mark.parametrize(
@@ -259,17 +267,17 @@ def test_a_message_may_be_nested_so_deep_and_no_deeper(arrays: bool) -> None:
 )
 def test_what_is_nested_too_deep_anywhere_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidJson, match="deep"):
-        conversation().decode(data, 0, registered=True)
+        conversation().decode(data, 0)
 
 
 @pytest.mark.parametrize("text", ["[{" * 100, '\\"[{' * 100, "]}" * 5, '"', "\\", '\\"'])
 def test_brackets_in_a_text_do_not_count(text: str) -> None:
     said = {"type": "message", "data": [text, text, {}]}
 
-    conversation().decode(msgspec.json.encode(said), 0, registered=True)
+    conversation().decode(msgspec.json.encode(said), 0)
 
 
 def test_many_brackets_beside_each_other_are_not_deep() -> None:
     said = {"type": "message", "data": [[], {}] * 1000}
 
-    conversation().decode(msgspec.json.encode(said), 0, registered=True)
+    conversation().decode(msgspec.json.encode(said), 0)

@@ -275,7 +275,7 @@ def test_nothing_is_left_of_connections_that_are_gone() -> None:
         client.transport.end()
 
     assert memory.factory.admission.connections == 0
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
     assert memory.clock.getDelayedCalls() == []
 
 

@@ -230,6 +230,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--host": option_table.DEFAULT_HOST,
         "--port": option_table.DEFAULT_PORT,
         "--tls-port": option_table.DEFAULT_TLS_PORT,
+        "--admin-endpoint": option_table.DEFAULT_ADMIN_ENDPOINT,
         "--log-level": "INFO",
         "--log-format": "text",
         "--duplicate-id": "probe",
@@ -242,9 +243,15 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         assert f"| `{option}` | – |" in readme
     for option in ("--endpoint", "--tls-cert", "--tls-key", "--self-signed", "--state-dir"):
         assert f"| `{option}` |" in readme
-    options = {f"--{name.rstrip('=')}" for name in Options().longOpt} - {"--help", "--version"}
+    options = [f"--{option.name}" for option in option_table.OPTIONS]
     assert [option for option in options if f"| `{option}` |" not in readme] == []
-    assert len(Options.optParameters) == len(defaults) + 4
+    has_default = [
+        option for option in option_table.OPTIONS if option.default or option.default_meaning
+    ]
+    assert {f"--{option.name}" for option in has_default} - set(defaults) == {
+        "--tls-key",
+        "--state-dir",
+    }
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,22 @@ def test_clients_are_told_of_the_ice_servers(tmp_path: Path) -> None:
     assert options.relays.renew in service.reloads
 
 
+def test_sighup_reads_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("")
+    (tmp_path / "secret").write_bytes(SECRET)
+    secret = ("--auth-secret-file", str(tmp_path / "secret"))
+
+    def reloads(*arguments: str) -> list[str]:
+        service = makeService(parse("--port", "0", *arguments))
+        assert isinstance(service, SignalService)
+        return [each.__qualname__ for each in service.reloads]
+
+    assert reloads() == []
+    assert reloads(*secret) == ["KeyFiles.renew"]
+    # All at once, or not at all.
+    assert reloads("--config", str(tmp_path / "x.toml"), *secret) == ["Reconfiguration.reload"]
+
+
 # As an operator types it
 
 
@@ -116,6 +132,22 @@ def test_a_mistake_is_one_line_on_stderr_and_a_failure(runner: list[str], tmp_pa
 
     assert done.returncode == 1
     assert done.stderr == "vislam-signal: --port must be a number from 0 to 65535, not http\n"
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("runner", RUNNERS, ids=lambda runner: runner[0])
+def test_a_mistake_in_the_file_is_one_line_on_stderr_and_a_failure(
+    runner: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "x.toml").write_text("max-client = 1\n")
+
+    done = run(*runner, "--config", "x.toml", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"vislam-signal: {tmp_path}/x.toml:1: there is no option max-client; did you mean"
+        " max-clients?\n"
+    )
     assert done.stdout == ""
 
 

@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_signal.close_codes import ABNORMAL_CLOSURE, POLICY_VIOLATION
 from twisted_signal.frames import (
     CLOSE,
     CUT,
@@ -31,9 +32,6 @@ from twisted_signal.slim import CLOSED, CONNECTING, OPEN
 # A TLS handshake that fails is no error of the server's: anybody may send anything.
 _ORDINARY_ENDS = (ConnectionDone, ConnectionAborted, ConnectionLost, SSL.Error)
 
-# Close codes, RFC 6455, section 7.4.1.
-ABNORMAL_CLOSURE = 1006
-POLICY_VIOLATION = 1008
 _FAULTS = {1007: "invalid_utf8", 1009: "message_size"}
 
 
@@ -50,13 +48,20 @@ class Channel(OpeningProtocol):
         "_is_midway",  # Autobahn is in the middle of a frame, a message or a request
         "_missing",
         "_train",
+        "connected_at",
         "due",
         "excess",  # messages that were refused lately
         "frames_left",  # how many may come in this second
         "heard",
         "is_expected",
         "messages_left",  # the same, which `onMessage` counts
+        "number",
     )
+
+    connected_at: float
+    """When its TCP connection came, by the reactor's clock."""
+    number: int
+    """How many connections there had been with it: no other of this process has it."""
 
     def __init__(self) -> None:
         """Begin where nothing has come yet."""
@@ -73,6 +78,8 @@ class Channel(OpeningProtocol):
         self.frames_left = factory.most_frames
         self.messages_left = factory.most_messages
         factory.countConnections += 1
+        factory.tally.connections += 1
+        self.number = factory.tally.connections
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -102,9 +109,12 @@ class Channel(OpeningProtocol):
         if not factory.outbox.open:
             with factory.outbox:
                 self.dataReceived(data)
-        elif self.state == OPEN and not self._is_midway:
-            self._receive_frames(data)
-        elif self.state == CONNECTING and not self._is_midway:
+            return
+        if self.state == OPEN and not self._is_midway:
+            self._receive_frames(data)  # which counts them
+            return
+        factory.tally.bytes_in += len(data)
+        if self.state == CONNECTING and not self._is_midway:
             self._receive_request(data)
         elif self.state != CLOSED:
             cut, self._cut = self._cut, None
@@ -138,8 +148,7 @@ class Channel(OpeningProtocol):
 
     def vanish(self) -> None:
         """See `keepalive.Watched`."""
-        self.factory.refusals.count["ping_timeout"] += 1
-        self._drop("it does not answer")
+        self._drop("ping_timeout", "it does not answer")
 
     def expire(self) -> None:
         """See `keepalive.Watched`."""
@@ -148,14 +157,14 @@ class Channel(OpeningProtocol):
         self.transport.abortConnection()
 
     def _expire_handshake(self) -> None:
-        refusals, kind = self.factory.refusals, "handshake_timeout"
+        refusals = self.factory.refusals
         if self.factory.pages is not None and self._cut is None and not self._is_midway:
             # Browsers open connections that they may need, and may never say anything by them.
-            refusals.count[kind] += 1
+            refusals.count["handshake_timeout"] += 1
         else:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            refusals.note(kind, self.address, sentence, self)
+            refusals.note("handshake_timeout", self.address, sentence, self)
 
     def onFrameBegin(self) -> None:
         """A frame begins that Autobahn reads."""
@@ -206,15 +215,17 @@ class Channel(OpeningProtocol):
             self.end_with(POLICY_VIOLATION, f"More than {rate} frames came in a second")
 
     def _receive_frames(self, data: bytes) -> None:
+        factory, at, size = self.factory, 0, len(data)
+        factory.tally.bytes_in += size
         if self._cut is not None:
             self._cut += data
-            if len(self._cut) < self._missing:
+            size = len(self._cut)
+            if size < self._missing:
                 return
             data = bytes(self._cut)
             self._cut = None
-        at, size = 0, len(data)
-        max_size = self.factory.maxFramePayloadSize
-        left_in_slice = self.factory.slice
+        max_size = factory.maxFramePayloadSize
+        left_in_slice = factory.slice
         while at < size:
             if not left_in_slice and self.state == OPEN:
                 self._postpone(data[at:])
@@ -243,6 +254,7 @@ class Channel(OpeningProtocol):
 
     def _postpone(self, data: bytes) -> None:
         """Let others have their turn before the rest is handled, and more is read."""
+        self.factory.tally.bytes_in -= len(data)  # it is counted when it is handled
         self._cut = bytearray(data)
         self._missing = UNKNOWN
         self.transport.pauseProducing()

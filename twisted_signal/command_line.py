@@ -35,9 +35,6 @@ class CommandLine(usage.Options):
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         """`environment`: its `VISLAM_SIGNAL_…` variables are options too."""
         super().__init__()
-        names = [f"{option.name}{'=' * (option.kind != Kind.FLAG)}" for option in OPTIONS]
-        # The help has them in this order.
-        self.longOpt.sort(key=lambda name: names.index(name) if name in names else len(names))
         self._environment = environment
         self._given: dict[str, Value] = {}
 

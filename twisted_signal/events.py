@@ -54,6 +54,7 @@ ID_CLAIMED = Event(
     "claimed_client",
     "claimed_room",
 )
+CLIENT_SENT_AWAY = Event("Client sent away by the operator: %s", "client_sent_away", "client")
 CLIENT_REPLACED = Event("Client replaced: %s, room %s", "client_replaced", "client", "room")
 CONNECTION_LOST = Event(
     "Connection lost: %s, room %s keeps its place", "connection_lost", "client", "room"
@@ -79,6 +80,7 @@ DROPPING = Event("Dropping the connection of %s: %s", "dropping", "", "reason")
 NO_WEBSOCKET = Event(
     "No WebSocket came of the connection from %s: %s", "no_websocket", "", "reason"
 )
+ADMIN_REQUESTED = Event("Admin %s %s: %s", "admin_requested", "method", "path", "status")
 PAGE_REQUESTED = Event("Page %s: %s", "page_requested", "path", "status")
 LINES_LEFT_OUT = Event(
     "Left out %d lines; %d of them were about %s, the last of these: %s",
@@ -93,7 +95,7 @@ LINES_LEFT_OUT = Event(
 
 LISTENING = Event("Listening on %s", "listening", "url")
 LISTENING_FAILED = Event("Listening failed: %s", "listening_failed", "reason")
-STOPPING = Event("%s received, stopping", "stopping", "signal")
+STOPPING = Event("%s, stopping", "stopping", "reason")
 TERMINAL_CLOSED = Event(
     "%s received, as the terminal is closed: stopping", "terminal_closed", "signal"
 )
@@ -121,6 +123,16 @@ NO_FILES_LEFT = Event(
     "reason",
     "may_open",
 )
+ADMIN_LISTENING = Event("Admin page on %s", "admin_listening", "url")
+ADMIN_NOT_LISTENING = Event("There is no admin page: %s", "admin_not_listening", "reason")
+CONFIGURATION_SAME = Event("No option has changed", "configuration_same")
+CONFIGURATION_UNUSABLE = Event(
+    "The configuration stays as it was: %s", "configuration_unusable", "reason"
+)
+OPTION_APPLIED = Event("Applied: %s, %s → %s", "option_applied", "option", "before", "after")
+OPTION_NOT_APPLIED = Event(
+    "Not applied: %s, %s → %s, needs a restart", "option_not_applied", "option", "before", "after"
+)
 
 # Certificates and keys
 
@@ -145,10 +157,18 @@ TURN_SECRET_READ = Event("The secret for TURN was read again", "turn_secret_read
 TURN_SECRET_UNUSABLE = Event(
     "The secret for TURN stays as it was: %s", "turn_secret_unusable", "reason"
 )
+ADMIN_TOKEN_READ = Event("The token of the admin endpoint was read again", "admin_token_read")
+ADMIN_TOKEN_UNUSABLE = Event(
+    "The token of the admin endpoint stays as it was: %s", "admin_token_unusable", "reason"
+)
 
 # Mistakes of the server's own, with a traceback
 
 MESSAGE_FAILED = Event("A message from %s could not be handled", "message_failed")
+ADMIN_REQUEST_FAILED = Event(
+    "A request to the admin endpoint could not be answered", "admin_request_failed"
+)
+ADMIN_STREAM_FAILED = Event("What is new could not be told to a reader", "admin_stream_failed")
 PAGE_FAILED = Event("A request for a page could not be answered", "page_failed")
 CONNECTION_FAILED = Event("A connection failed", "connection_failed")
 CONNECTION_END_FAILED = Event("A connection did not end as it should", "connection_end_failed")

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from twisted_signal import event_log, events
 from twisted_signal.admission import Admission, Place, Refusal
+from twisted_signal.calls import Calls
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
@@ -21,6 +22,7 @@ from twisted_signal.proxies import TrustedProxies
 from twisted_signal.refusals import Refusals
 from twisted_signal.sending import STALL_PATIENCE, STALL_SIZE
 from twisted_signal.stalls import Stalls
+from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 
 log = event_log.logger(__name__)
@@ -57,6 +59,8 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        calls: the timelines of calls.
+        tally: of all else that is counted.
         log_bounds: of the log's lines.
         pages: takes the connections that ask for pages; None: there are none.
     """
@@ -94,6 +98,8 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.refusals = Refusals()
+        self.calls = Calls()
+        self.tally = Tally()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
         self._goes_on = False  # it is set when they do
@@ -132,7 +138,8 @@ class ChannelFactory(WebSocketServerFactory):
         Args:
             host: its IP address; None: local, or not known yet.
         """
-        place = self.admission.arrive(host, self.reactor.seconds())
+        channel.connected_at = now = self.reactor.seconds()
+        place = self.admission.arrive(host, now)
         if isinstance(place, Refusal):
             return place
         channel.place = place
@@ -187,17 +194,23 @@ class ChannelFactory(WebSocketServerFactory):
         if counted is None:
             self.refusals.count["kept_places"] += 1
             return None
+        self.tally.kept += 1
 
         def end() -> None:
-            self.admission.give_up(counted, self.reactor.seconds())
+            self._end_keeping(counted)
+            self.tally.expired += 1
             give_up()
 
         def end_early() -> None:
             timer.cancel()
-            self.admission.give_up(counted, self.reactor.seconds())
+            self._end_keeping(counted)
 
         timer = self.reactor.callLater(self.limits.resume_window, end)
         return end_early
+
+    def _end_keeping(self, counted: Place) -> None:
+        self.tally.kept -= 1
+        self.admission.give_up(counted, self.reactor.seconds())
 
     def watch(self, channel: Channel) -> None:
         """See that a channel which is open ends when its client is gone."""
@@ -255,6 +268,8 @@ class ChannelFactory(WebSocketServerFactory):
         with self.outbox:
             self.keep_alive.tick()
             self.stalls.tick()
+        self.calls.tick()
+        self.tally.relay_times.tick()
         self.refusals.tick()
         self.log_bounds.tick(self.reactor.seconds())
         self.admission.forget(self.reactor.seconds(), MANY)

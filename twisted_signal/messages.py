@@ -113,7 +113,7 @@ class Answer(Struct, frozen=True, gc=False, tag="answer"):
 
 
 class IceCandidate(Struct, frozen=True, gc=False, tag="ice_candidate"):
-    """A trickled candidate (RFC 8838) for a peer, null at their end; `target_id` as in Offer."""
+    """A trickled candidate (RFC 8838) for a peer, null at their end. `target_id`: as in Offer."""
 
     kind: ClassVar[str] = "candidate"
     log_level: ClassVar[int] = logging.DEBUG

@@ -179,8 +179,9 @@ class OpeningProtocol(SendingProtocol):
         self.sendData(handshake.response(request, self.factory.server))
         self.state = OPEN
         self.onOpen()
-        if len(data) > request.end:
-            self.dataReceived(data[request.end :])
+        if rest := data[request.end :]:
+            self.factory.tally.bytes_in -= len(rest)  # dataReceived counts it
+            self.dataReceived(rest)
 
     def _hand_over(self, data: bytes) -> None:
         """Let Autobahn go on with these bytes."""

@@ -15,6 +15,7 @@ from twisted_signal.registry import DuplicateId
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
 DEFAULT_PORT = 8765
 DEFAULT_TLS_PORT = 8766
+DEFAULT_ADMIN_ENDPOINT = "tcp:8767:interface=127.0.0.1"
 TURN_TTL = 3600
 NO_PORT = "none"
 
@@ -181,6 +182,16 @@ OPTIONS = (
     ),
     Option("advertise", "Announce the server in the local network (mDNS).", Kind.FLAG),
     Option("qr", "Print where the pages are, and a QR code for the phone.", Kind.FLAG),
+    Option(
+        "admin-endpoint",
+        "Where the operator's page and API are: a Twisted endpoint, or none.",
+        default_meaning=DEFAULT_ADMIN_ENDPOINT,
+    ),
+    Option(
+        "admin-token-file",
+        "Let only who shows the token in this file ask there; a must beyond this machine.",
+        is_path=True,
+    ),
     Option(
         "log-level",
         f"Least level to log: {', '.join(LEVELS)}; also of single modules: INFO,websocket=DEBUG.",

@@ -1,7 +1,7 @@
 """The options of the server, checked and converted here once. Their table is `option_table`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,9 +10,11 @@ from typing import cast
 from twisted.python import usage
 
 from twisted_signal import logs
+from twisted_signal.admin.endpoint import AdminPlace, admin_place
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.command_line import CommandLine
+from twisted_signal.config.settings import Setting, Value
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
@@ -52,6 +54,7 @@ class Options(CommandLine):
         key_files: the keys by which tokens are checked, to be read again at will; None: all enter.
         relays: the STUN and TURN servers that clients are told of.
         renewal: keeps the certificate new, where TLS is spoken with one.
+        admin: where the admin endpoint is; None: it is switched off.
     """
 
     address: str | None = None
@@ -64,6 +67,7 @@ class Options(CommandLine):
     proxies: TrustedProxies
     origins: AllowedOrigins
     relays: Relays
+    admin: AdminPlace | None
 
     def __init__(
         self, environment: Mapping[str, str] = os.environ, *, is_rehearsal: bool = False
@@ -93,6 +97,45 @@ class Options(CommandLine):
         super().postOptions()
         if not self._is_rehearsal:
             self._begin_to_log()
+
+    def renewed(self, settings: dict[str, Setting]) -> "Options":
+        """Return options with other values, checked, with what their files hold now.
+
+        Raises:
+            ConfigError: one of them is wrong.
+        """
+        fresh = Options({})
+        if settings["host"].value == self["host"]:
+            fresh.address = self.address  # a name need not be looked up, which takes its time
+        fresh.take(settings)
+        return fresh
+
+    def follow(self, fresh: "Options", stuck: Container[str]) -> None:
+        """Take over the values of others that hold now.
+
+        Args:
+            stuck: the names of those that stay as they were.
+        """
+        for name, setting in fresh.settings.items():
+            if name not in stuck:
+                self.settings[name] = setting
+                self[name] = setting.value
+        self.limits, self.origins, self.proxies = fresh.limits, fresh.origins, fresh.proxies
+        self.log_level, self.duplicate_id = fresh.log_level, fresh.duplicate_id
+
+    def effective(self) -> dict[str, Setting]:
+        """Return the settings, with those defaults that depend on others."""
+        certificate = self["tls-cert"]
+        defaults: dict[str, Value] = {
+            "host": DEFAULT_HOST,
+            "port": str(DEFAULT_PORT) if self.has_plain_port else NO_PORT,
+            "tls-port": None if self.renewal is None else str(DEFAULT_TLS_PORT),
+            "tls-key": certificate,
+            "state-dir": str(self._state_directory()) if self["self-signed"] else None,
+        }
+        return self.settings | {
+            name: Setting(value) for name, value in defaults.items() if self[name] is None
+        }
 
     def convert(self) -> None:
         """See CommandLine."""
@@ -129,6 +172,7 @@ class Options(CommandLine):
             self["stun-uri"], self["turn-uri"], self["turn-secret-file"], self.number("turn-ttl")
         )
         self.listeners = self._find_listeners()
+        self.admin = admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
 
     def _begin_to_log(self) -> None:
         runner = getattr(self, "parent", None)

@@ -30,13 +30,18 @@ class Outbox:
     Attributes:
         open: whether things are gathered. Else they are sent at once.
         call_later: what the reactor has of that name. None: nobody waits longer than the turn.
+        clock: the wall clock, in nanoseconds since 1970.
+        now_ns: what it said when the gathering began: to ask it for each message would cost as
+            much as all that is counted of one.
     """
 
-    __slots__ = ("_due", "_is_late", "_later", "call_later", "open")
+    __slots__ = ("_due", "_is_late", "_later", "call_later", "clock", "now_ns", "open")
 
     def __init__(self) -> None:
         self.open = False
         self.call_later: Callable[[float, Callable[[], None]], object] | None = None
+        self.clock: Callable[[], int] = int  # which is 0: nobody has said what time it is
+        self.now_ns = 0
         self._due: list[Flushable] = []
         self._later: list[Flushable] = []
         self._is_late = False  # a time is set for those who are in no hurry
@@ -58,6 +63,7 @@ class Outbox:
     def __enter__(self) -> None:
         """Gather."""
         self.open = True
+        self.now_ns = self.clock()
 
     def __exit__(self, *error: object) -> None:
         """Send, even if there was a mistake."""

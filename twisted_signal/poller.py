@@ -20,6 +20,7 @@ from zope.interface import implementer
 from twisted_signal import event_log, events
 from twisted_signal.event_log import OTHERS
 from twisted_signal.outbox import Outbox
+from twisted_signal.tally import Tally
 from twisted_signal.tcp import Connection
 
 log = event_log.logger(__name__)
@@ -44,14 +45,17 @@ _LOST_FAILURE = Failure(ConnectionLost())
 class Poller:
     """Implements the part of a reactor that sockets need, on an epoll instance of its own."""
 
-    def __init__(self, reactor: Any, outbox: Outbox) -> None:
+    def __init__(self, reactor: Any, outbox: Outbox, tally: Tally) -> None:
         """
         Args:
             reactor: the running one, which is told to read from here.
             outbox: gathers what is sent while many connections are read.
+            tally: is told how long that takes.
         """
         self._reactor = reactor
         self._outbox = outbox
+        self._tally = tally
+        self._times = tally.relay_times
         self._epoll = select.epoll()
         self._descriptors: dict[int, Any] = {}
         self._reading: set[int] = set()
@@ -93,7 +97,17 @@ class Poller:
             events = self._epoll.poll(0, MAX_EVENTS)
             if not events:
                 break
-            self._turn(events)
+            self._times.skip -= 1
+            if self._times.skip < 0:
+                self._timed_turn(events)
+            else:
+                self._turn(events)
+
+    def _timed_turn(self, events: list[tuple[int, int]]) -> None:
+        before, began = self._tally.for_peers(), self._reactor.seconds()
+        self._turn(events)
+        took = self._reactor.seconds() - began
+        self._times.turn_took(took, self._tally.for_peers() - before)
 
     def _turn(self, events: list[tuple[int, int]]) -> None:
         self._new_writers = {}

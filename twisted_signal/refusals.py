@@ -52,6 +52,11 @@ class Refusals:
             number, _ = self._left_out.get(kind, (0, ""))
             self._left_out[kind] = (number + 1, _fit(f"{who}: {sentence}"))
 
+    @property
+    def were_lately(self) -> bool:
+        """Whether so much was refused that the next lines would not all be written."""
+        return bool(self._written or self._left_out)
+
     def tick(self) -> None:
         """A second has passed: tell of those that were left out."""
         self._written -= Counter(self._written.keys())

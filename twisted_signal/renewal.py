@@ -87,6 +87,12 @@ class Renewal(Service):
         self._seen = self._source.state()
         self._read(tell=True)
 
+    def take(self, other: "Renewal") -> None:
+        """Take the source of another, and the certificate that it has read, from now on."""
+        self._source, self._seen = other._source, other._seen  # noqa: SLF001 - its own kind
+        self._complaint = None
+        self._compare(other._pair, tell=True)  # noqa: SLF001 - its own kind
+
     def _look(self) -> None:
         try:
             state = self._source.state()
@@ -103,17 +109,19 @@ class Renewal(Service):
     def _read(self, *, tell: bool = False) -> None:
         """Take what the source has now. `tell`: even if that is what is there."""
         try:
-            pair = self._source.read(self._now())
-            if pair.chain != self._pair.chain:
-                self._use(pair)
-                self._tell(events.CERTIFICATE_CHANGED)
-            elif tell:
-                log.info(events.CERTIFICATE_SAME)
+            self._compare(self._source.read(self._now()), tell=tell)
             self._complaint = None
         except CertificateError as error:
             if str(error) != self._complaint:
                 log.error(events.CERTIFICATE_UNUSABLE, error)  # noqa: TRY400 - it is no mistake of ours
             self._complaint = str(error)
+
+    def _compare(self, pair: Pair, *, tell: bool) -> None:
+        if pair.chain != self._pair.chain:
+            self._use(pair)
+            self._tell(events.CERTIFICATE_CHANGED)
+        elif tell:
+            log.info(events.CERTIFICATE_SAME)
 
     def _is_day_old(self) -> bool:
         return self._clock.seconds() - self._made > DAY

@@ -186,7 +186,7 @@ def _is(path: Path) -> bool:
     """Whether there is something of that name; not so where nobody may look."""
     try:
         return path.exists()
-    except (OSError, ValueError):
+    except OSError:
         return False
 
 

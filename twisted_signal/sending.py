@@ -4,6 +4,7 @@ Small things go to the socket at once, past the transport's buffer. What the soc
 waits here, up to a limit, until the transport asks for it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -14,7 +15,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted_signal import event_log, events
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
-from twisted_signal.tcp import is_stuck, unacknowledged
+from twisted_signal.tcp import is_stuck, round_trip_ms, unacknowledged
 
 log = event_log.logger(__name__)
 
@@ -26,6 +27,10 @@ STALL_SIZE = 64 * 1024
 """Bytes that may wait for a client that takes nothing of them."""
 STALL_PATIENCE = 10
 """Seconds in which it must take something of more than that."""
+SLACK = 48
+"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
+RECORD = 2**14
+"""Bytes in a record of TLS (RFC 8446, section 5.1), which arrives whole or not at all."""
 LINGER_SIZE = 256 * 1024
 """Bytes that a client may have on their way, or send, after the last word to it."""
 
@@ -131,7 +136,7 @@ class SendingProtocol(SlimProtocol):
         if self._waiting is not None:
             self._wait(data)
         elif not self._direct:
-            self.transport.write(data)
+            self._write(data)
         elif self.state != CLOSED:
             self._write_directly(data)
 
@@ -145,10 +150,15 @@ class SendingProtocol(SlimProtocol):
             self._begin_waiting()  # the connection is lost, which the reactor will say
             self._wait(data)
             return
+        self.factory.tally.bytes_out += sent
         if sent < len(data):
             self._begin_waiting()
             self._wait(data[sent:])
             self.transport.registerProducer(self, streaming=False)
+
+    def _write(self, data: bytes) -> None:
+        self.factory.tally.bytes_out += len(data)
+        self.transport.write(data)
 
     def _wait(self, data: bytes) -> None:
         assert self._waiting is not None
@@ -156,8 +166,9 @@ class SendingProtocol(SlimProtocol):
         self._waiting_size += len(data)
         max_buffer = self.factory.max_buffer
         if 0 < max_buffer < self._waiting_size and self.state != CLOSED:
-            self.factory.refusals.count["max_buffer"] += 1
-            self._drop(f"it does not read, and {self._waiting_size // 1024} KiB wait for it")
+            self._drop(
+                "max_buffer", f"it does not read, and {self._waiting_size // 1024} KiB wait for it"
+            )
 
     def _begin_waiting(self) -> None:
         self._waiting = []
@@ -169,6 +180,11 @@ class SendingProtocol(SlimProtocol):
         if self._waiting is not None:
             self.factory.stalls.remove(self)
         self._out = self._waiting = None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether TLS is spoken here, and not by a proxy."""
+        return bool(INegotiated.providedBy(self.transport))
 
     @property
     def unarrived(self) -> int:
@@ -188,6 +204,24 @@ class SendingProtocol(SlimProtocol):
                 waiting += unacknowledged(tcp)
         return gathered + waiting
 
+    def lost_frames(self, sizes: Iterable[int]) -> int:
+        """Return how many frames have not, or not wholly, arrived.
+
+        Args:
+            sizes: of what was sent, the last one first, in bytes.
+        """
+        # What TLS adds to each record is not taken off: rather a message twice than one lost.
+        left = self.unarrived - SLACK
+        if left > 0 and self.is_secure:
+            left += RECORD
+        lost = 0
+        for size in sizes:
+            if left <= 0:
+                return lost
+            left -= size
+            lost += 1
+        return lost + (left > 0)
+
     def backlog(self) -> tuple[int, object]:
         """See `stalls.Waiting`."""
         tcp = self._tcp()
@@ -204,12 +238,19 @@ class SendingProtocol(SlimProtocol):
             transport = transport.transport
         return transport if isinstance(transport, FileDescriptor) else None
 
+    def round_trip_ms(self) -> float | None:
+        """Return how long a packet to the client and its answer take, in ms; None: not known.
+
+        It is the kernel's figure for the TCP connection: with a proxy in between, of the way there.
+        """
+        tcp = self._tcp()
+        return round_trip_ms(tcp) if tcp is not None else None
+
     def stalled(self) -> None:
         """See `stalls.Waiting`."""
         if self.state == CLOSED:
             return  # it is dropped for another reason
-        self.factory.refusals.count["stall"] += 1
-        self._drop(f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
+        self._drop("stall", f"it reads nothing of what waits for it for {STALL_PATIENCE} s")
 
     def pauseProducing(self) -> None:
         """The transport has more than it can send. A hook of IPushProducer."""
@@ -223,13 +264,13 @@ class SendingProtocol(SlimProtocol):
             data = b"".join(waiting)
             self._waiting = []
             self._waiting_size = len(data)
-            self.transport.write(data)
+            self._write(data)
             return
         self._waiting = None
         self._waiting_size = 0
         self.factory.stalls.remove(self)
         if waiting:
-            self.transport.write(b"".join(waiting))
+            self._write(b"".join(waiting))
         elif self._direct:
             self.transport.unregisterProducer()
 
@@ -271,7 +312,7 @@ class SendingProtocol(SlimProtocol):
         self._discards = LINGER_SIZE
         self.factory.expect(self, CLOSE_TIMEOUT)
         self.transport.unregisterProducer()
-        if INegotiated.providedBy(self.transport):
+        if self.is_secure:
             self.transport.loseConnection()  # TLS says that it ends, and waits for the other side
         else:
             self.transport.loseWriteConnection()
@@ -287,12 +328,18 @@ class SendingProtocol(SlimProtocol):
         rest = b"".join(self._out or [])
         self._out = None
         if self._waiting is not None or not self._direct:
-            self.transport.write(b"".join([*(self._waiting or []), rest]))
+            self._write(b"".join([*(self._waiting or []), rest]))
         elif rest:
             self._write_directly(rest)
 
-    def _drop(self, reason: str) -> None:
-        """End the connection without a word, for there is nobody to hear it."""
+    def _drop(self, kind: str, reason: str) -> None:
+        """End the connection without a word, for there is nobody to hear it.
+
+        Args:
+            kind: the reason in a word, to be counted by.
+            reason: why, for the log.
+        """
+        self.factory.refusals.count[kind] += 1
         log.warning(events.DROPPING, self.address, reason, about=self)
         self._drop_quietly(reason)
 

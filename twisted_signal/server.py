@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_signal import __version__, event_log, events
 from twisted_signal.auth import Verifier
+from twisted_signal.close_codes import GOING_AWAY
 from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
@@ -20,7 +21,7 @@ from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
 from twisted_signal.slim import OPEN
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
-from twisted_signal.websocket import GOING_AWAY, SignalProtocol
+from twisted_signal.websocket import SignalProtocol
 
 log = event_log.logger(__name__)
 
@@ -73,11 +74,12 @@ class SignalFactory(ChannelFactory):
         self.registry = registry or Registry(limits)
         self.verifier = verifier
         self.ice = ice
-        self.now_ns = now_ns
-        self.connections: set[SignalProtocol] = set()
+        self.now_ns = self.outbox.clock = now_ns
+        self.connections: dict[SignalProtocol, None] = {}  # in the order they came
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
-        self.refusals = self.registry.refusals
+        self.refusals, self.tally = self.registry.refusals, self.registry.tally
+        self.calls = self.registry.calls
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(
@@ -119,11 +121,11 @@ class SignalFactory(ChannelFactory):
 
     def connected(self, protocol: SignalProtocol) -> None:
         """A TCP connection came in."""
-        self.connections.add(protocol)
+        self.connections[protocol] = None
 
     def disconnected(self, protocol: SignalProtocol) -> None:
         """A TCP connection is gone."""
-        self.connections.discard(protocol)
+        self.connections.pop(protocol, None)
         if not self.connections and self._all_gone is not None:
             gone, self._all_gone = self._all_gone, None
             gone.callback(None)

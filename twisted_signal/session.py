@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from twisted_signal import event_log, events
 from twisted_signal.auth import Verifier
 from twisted_signal.claim import Claim
+from twisted_signal.close_codes import DISMISSED, REPLACED
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, InvalidMessage, NotRegistered, SignalError
 from twisted_signal.messages import (
@@ -38,18 +39,19 @@ from twisted_signal.messages import (
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
 from twisted_signal.text import quoted, raw, without_sdp, without_tokens
+from twisted_signal.timeline import StepKind
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
 log = event_log.logger(__name__)
 
 REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
-REPLACED = 4409
-"""The close code for a connection whose place another one has taken."""
 
 
 class Session:
     """What one client may say and what comes of it. Implements `registry.Owner`.
+
+    `now_ns` is the wall clock wherever it is asked for, in nanoseconds since 1970.
 
     Attributes:
         member: its place in a room, or None.
@@ -149,7 +151,7 @@ class Session:
         """
         member = self.member
         if type(message) in RELAYS and member is not None:  # by far the most
-            relay(message, member)  # type: ignore[arg-type] # a set of types narrows nothing
+            relay(message, member, now_ns)  # type: ignore[arg-type] # a set of types narrows nothing
             return
         match message:
             case Register():
@@ -170,10 +172,10 @@ class Session:
             case ListPeers():
                 self._list_peers(member)
             case AskIceServers():
-                self._tell(IceServers(*self._ice_servers(member, now_ns)))
+                self._tell(IceServers(self._ice_servers(member, now_ns), self._ice.lifetime_ms))
             case Leave():  # pragma: no branch - the union ends here
                 self._claim = None  # nothing waits for it: who has a place does not wait
-                self._leave(member)
+                self._leave(member, now_ns)
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
@@ -181,20 +183,28 @@ class Session:
         self._registry.refusals.note(error.code, who, f"{error.code}: {error}", self)
         self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
-    def end(self) -> None:
+    def end(self, now_ns: int) -> None:
         """The client is gone for good: leave the room. Once is enough, more does no harm."""
         self._claim = None
         if self.member is not None:
-            self._leave(self.member)
+            self._leave(self.member, now_ns)
 
-    def lose(self) -> bool:
+    def dismiss(self, now_ns: int) -> None:
+        """The operator sends the client away: its place is given up, even if it was kept for it."""
+        client = self._client if self.member is None else self.member.client
+        log.info(events.CLIENT_SENT_AWAY, self.label, about=self)
+        self.end(now_ns)
+        client.close(DISMISSED, "Disconnected by the operator")
+
+    def lose(self, now_ns: int) -> bool:
         """The connection has broken. Returns whether the place is kept, until `end`."""
         member = self.member
         if member is None or member.mailbox is None:
-            self.end()
+            self.end(now_ns)
             return False
         self._claim = None
         member.mailbox.disconnect()
+        self._registry.calls.note(StepKind.LOST, member.room.room_id, member.client_id, now_ns)
         log.info(events.CONNECTION_LOST, member.label, member.room.label, about=self)
         return True
 
@@ -241,7 +251,7 @@ class Session:
         ):
             before.client_type = message.client_type
             self._confirm(before, message, now_ns)
-            hand_over_again(before, before)
+            hand_over_again(before, before, now_ns)
             self._let_go_on()
             return
         client_id = message.client_id
@@ -256,7 +266,7 @@ class Session:
             case DuplicateId.REJECT:
                 raise IdTaken(client_id, message.room_id)
             case DuplicateId.REPLACE:
-                self._take_over(holder)
+                self._take_over(holder, now_ns)
                 self._enter(message, client_id, now_ns)
                 self._let_go_on()
             case DuplicateId.PROBE:  # pragma: no branch - the enum ends here
@@ -265,7 +275,7 @@ class Session:
     def _enter(self, message: Register, client_id: str, now_ns: int) -> None:
         before = self.member
         member = self._registry.join(
-            self, self._client, message.room_id, client_id, message.client_type
+            self, self._client, message.room_id, client_id, message.client_type, now_ns=now_ns
         )
         if isinstance(message, Arrival):
             member.handed_over = []
@@ -278,9 +288,9 @@ class Session:
             log.info(events.CLIENT_LEFT, before.label, before.room.label, about=self)
             tell_room(before.room, PeerLeft(before.client_id), member)
         tell_room(member.room, PeerJoined(member.client_id, member.client_type), member)
-        hand_over_what_waits(member)
+        hand_over_what_waits(member, now_ns)
         if before is not None:
-            hand_over_again(before, member)
+            hand_over_again(before, member, now_ns)
 
     def _confirm(self, member: Member, message: Register, now_ns: int) -> None:
         member.expires_at = self._expires_at
@@ -293,18 +303,15 @@ class Session:
         else:
             self._registry.forget(member)
         if message.ice_servers:
-            servers, lifetime_ms = self._ice_servers(member, now_ns)
+            servers, lifetime_ms = self._ice_servers(member, now_ns), self._ice.lifetime_ms
             registered = replace(
                 registered, ice_servers=servers, ice_servers_expire_in_ms=lifetime_ms
             )
         self._client.admit(member.expires_at)
         self._client.deliver(registered)
 
-    def _ice_servers(self, member: Member, now_ns: int) -> tuple[list[IceServer], int | None]:
-        """Return the ICE servers for a client, and for how many milliseconds they are good."""
-        ttl = self._ice.ttl
-        servers = self._ice.for_client(member.client_id, now_ns // 1_000_000_000)
-        return servers, None if ttl is None else ttl * 1000
+    def _ice_servers(self, member: Member, now_ns: int) -> list[IceServer]:
+        return self._ice.for_client(member.client_id, now_ns // 1_000_000_000)
 
     def _resume(self, message: Resume, now_ns: int) -> None:
         arrival = self.member
@@ -314,7 +321,7 @@ class Session:
         if place is not None and self._token is not None:
             self._renew(self._token, now_ns, place)
         member, before, missed = self._registry.resume(
-            self, self._client, message.resume_token, message.received
+            self, self._client, message.resume_token, message.received, now_ns=now_ns
         )
         self.label = member.label
         log.info(events.CLIENT_RESUMED, member.label, member.room.label, len(missed), about=self)
@@ -351,7 +358,7 @@ class Session:
             if holder.owner.member is holder:
                 if alive or is_back:
                     raise IdTaken(claim.client_id, claim.message.room_id)
-                self._take_over(holder)
+                self._take_over(holder, claim.now_ns)
             self._expires_at = claim.expires_at
             self._enter(claim.message, claim.client_id, claim.now_ns)
         except SignalError as error:
@@ -374,10 +381,10 @@ class Session:
         if self._claim is None or not self._claim.hold(message):
             raise NotRegistered(getattr(message, "target_id", None))
 
-    def _take_over(self, holder: Member) -> None:
+    def _take_over(self, holder: Member, now_ns: int) -> None:
         """Put another connection out of its place."""
         log.info(events.CLIENT_REPLACED, holder.label, holder.room.label, about=holder.owner)
-        self._registry.leave(holder)
+        self._registry.leave(holder, now_ns)
         tell_room(holder.room, PeerLeft(holder.client_id), holder)
         holder.client.close(REPLACED, "Another connection has taken your client_id")
 
@@ -387,7 +394,7 @@ class Session:
         peers = [PeerDescription(peer.client_id, peer.client_type) for peer in member.peers()]
         self._tell(Peers(member.room.room_id, peers))
 
-    def _leave(self, member: Member) -> None:
+    def _leave(self, member: Member, now_ns: int) -> None:
         log.info(events.CLIENT_LEFT, member.label, member.room.label, about=self)
-        self._registry.leave(member)
+        self._registry.leave(member, now_ns)
         tell_room(member.room, PeerLeft(member.client_id), member)

@@ -1,15 +1,20 @@
 """`twistd vislam-signal`: from its options to their service."""
 
+import os
 import sys
+from collections.abc import Callable, Iterator
 
 from twisted.application.service import IService
 
+from twisted_signal.admin.start import add_admin
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.invitation import Invitation
+from twisted_signal.notify import Notifier, socket_address
 from twisted_signal.options import Options, global_reactor
+from twisted_signal.reconfiguration import Reconfiguration
 from twisted_signal.registry import Registry
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import SignalService
@@ -48,11 +53,28 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
+    if options.admin is not None:
+        add_admin(service, options.admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
-        service.reloads.append(options.renewal.reload)
-    if options.key_files is not None:
-        service.reloads.append(options.key_files.renew)
-    if options.relays.is_turn:
-        service.reloads.append(options.relays.renew)
+    if options.sources.path is None:
+        service.reloads.extend(_renewals(options))
+    else:  # all of it at once, or nothing
+        others = list(service.reloads)
+        service.reloads[:] = [Reconfiguration(options, factory, others).reload]
+    manager = socket_address(os.environ)
+    if manager is not None:
+        notifier = Notifier(reactor, service, manager)
+        notifier.setServiceParent(service)
+        service.reloads.insert(0, notifier.reloading)
     return service
+
+
+def _renewals(options: Options) -> Iterator[Callable[[], None]]:
+    """Yield what reads files again, each by itself."""
+    if options.renewal is not None:
+        yield options.renewal.reload
+    if options.key_files is not None:
+        yield options.key_files.renew
+    if options.relays.is_turn:
+        yield options.relays.renew

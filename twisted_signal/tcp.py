@@ -20,6 +20,11 @@ SIOCOUTQNSD = 0x894B
 """Linux: asks how many bytes are not sent yet (linux/sockios.h); Python has no name for it."""
 
 
+# Where struct tcp_info has them (linux/tcp.h): a number of one byte, and microseconds in four.
+_RETRANSMITS = 2
+_RTT = slice(68, 72)
+
+
 class Connection(Server):
     """A connection of which is known, once it has ended, how much had not arrived by then.
 
@@ -54,12 +59,23 @@ def is_stuck(tcp: Any) -> bool:
     """Tell whether the kernel has sent something in vain, or cannot send it as nobody reads."""
     if tcp.fileno() == -1:
         return True
+    info = _tcp_info(tcp, 8)
+    return bool(info and (info[_RETRANSMITS] or _queued(tcp.fileno(), SIOCOUTQNSD)))
+
+
+def round_trip_ms(tcp: Any) -> float | None:
+    """Return the smoothed round trip time of a connection in milliseconds; None: not known."""
+    info = _tcp_info(tcp, _RTT.stop) if tcp.fileno() != -1 else b""
+    return int.from_bytes(info[_RTT], sys.byteorder) / 1000 if info else None
+
+
+def _tcp_info(tcp: Any, size: int) -> bytes:
+    """Return the beginning of the kernel's struct tcp_info, or nothing where there is none."""
     try:
-        info = tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
+        info: bytes = tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
     except (AttributeError, OSError):  # not on Linux, or a local socket
-        return False
-    retransmits = info[2]  # struct tcp_info, tcp(7)
-    return bool(retransmits or _queued(tcp.fileno(), SIOCOUTQNSD))
+        return b""
+    return info if len(info) == size else b""
 
 
 def _queued(descriptor: int, request: int) -> int:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_signal import event_log, events
+from twisted_signal import close_codes, event_log, events
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
@@ -31,8 +31,8 @@ from twisted_signal.messages import (
     Register,
     ServerMessage,
 )
-from twisted_signal.sending import CLOSE_TIMEOUT
-from twisted_signal.session import REPLACED, Session
+from twisted_signal.sending import CLOSE_TIMEOUT, SLACK
+from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import Shown, quoted
 
@@ -40,23 +40,14 @@ log = event_log.logger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
-SLACK = 48
-"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
 FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
 
-# Close codes, RFC 6455, section 7.4.1.
+
 NO_CODE = Shown("none", None)
-NORMAL = 1000
-GOING_AWAY = 1001
-UNSUPPORTED_DATA = 1003
-INTERNAL_ERROR = 1011
-# Of our own (docs/protocol.md lists them).
-REGISTER_TIMEOUT = 4408
-TOO_MANY = 4429
 
 
 class SignalProtocol(Channel):
@@ -70,6 +61,7 @@ class SignalProtocol(Channel):
         "_silence",
         "_succeeded",  # to be called when another connection has the place that is kept
         "_token",
+        "messages",
     )
 
     factory: Any  # the SignalFactory that made it
@@ -83,6 +75,18 @@ class SignalProtocol(Channel):
         self._inquiry: Inquiry | None = None
         self._succeeded: Callable[[], None] | None = None
         self._token: str | None = None
+        self.messages = 0
+
+    @property
+    def dialect(self) -> str | None:
+        """What the client speaks, one of `tally.DIALECTS`; None as long as that is not known."""
+        conversation: Conversation | None = getattr(self, "_conversation", None)
+        return conversation.dialect if conversation is not None else None
+
+    @property
+    def session(self) -> Session | None:
+        """What the server knows of the client; None before the WebSocket is open, and after."""
+        return self._session
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -93,7 +97,7 @@ class SignalProtocol(Channel):
         """The opening handshake came in, and is a right one. Returns the subprotocol, if any."""
         super().onConnect(request)
         query = {name: values[0] for name, values in request.params.items()}
-        self._conversation = Conversation(OpeningRequest(request.path, query))
+        self._conversation = Conversation(OpeningRequest(request.path, query), self.factory.tally)
         if self.factory.verifier is not None:
             self._token = shown_token(
                 request.headers.get("authorization"), query.get("token"), request.protocols
@@ -119,6 +123,7 @@ class SignalProtocol(Channel):
         )
         log.info(events.CONNECTED, self.address, quoted(self.http_request_path), about=session)
         self._token = None
+        factory.tally.handshake.observe(factory.reactor.seconds() - self.connected_at)
         self._arrive(session, self._conversation.opened)
         if self._conversation.silence_tells:
             self._silence = self.factory.reactor.callLater(
@@ -137,18 +142,20 @@ class SignalProtocol(Channel):
                 return
             left = self.messages_left - 1
         self.messages_left = left
+        self.messages += 1
         if self._silence is not None:
             self._end_silence()
         if isBinary:
-            self.close(UNSUPPORTED_DATA, "Send text frames with one JSON object each")
+            self.factory.refusals.count["binary"] += 1
+            self.close(close_codes.UNSUPPORTED_DATA, "Send text frames with one JSON object each")
             return
         try:
-            now_ns = self.factory.now_ns()
-            arrival, message = self._conversation.decode(
-                payload, now_ns, session.member is not None
-            )
-            if arrival is not None:
-                session.handle(arrival, now_ns)
+            now_ns = self.factory.outbox.now_ns
+            message = self._conversation.decode(payload, now_ns)
+            if session.member is None:
+                arrival = self._conversation.arrival_before(message)
+                if arrival is not None:
+                    session.handle(arrival, now_ns)
             if type(message) in FOR_ROOM:
                 self._handle_for_room(session, message, now_ns)
             else:
@@ -176,7 +183,8 @@ class SignalProtocol(Channel):
         factory.refusals.count["message_rate"] += 1
         self.excess += 1
         if self.excess > limits.message_burst // 2:
-            self.end_with(TOO_MANY, "You go on sending more than you may")
+            factory.refusals.count["message_flood"] += 1
+            self.end_with(close_codes.TOO_MANY, "You go on sending more than you may")
         elif self.messages_left == 0:
             self.messages_left = TOLD
             wait_ms = factory.refill_in_ms
@@ -201,13 +209,13 @@ class SignalProtocol(Channel):
         """
         super().sendCloseFrame(code, reasonUtf8, isReply)
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
-        if code not in (None, NORMAL, GOING_AWAY) and not isReply:
+        if code not in (None, close_codes.NORMAL, close_codes.GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
             log.warning(events.CLOSING, self._session.label, code, said, about=self._session)
-        if isReply and self.remoteCloseCode not in (None, NORMAL):
+        if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
             self._lose(self._session)
         else:
-            self._session.end()
+            self._session.end(self.factory.now_ns())
         self._end_timers()
         self.factory.expect(self, CLOSE_TIMEOUT)
 
@@ -217,6 +225,7 @@ class SignalProtocol(Channel):
         if self._session is None:
             log.debug(events.NO_WEBSOCKET, self.address, reason, about=self)
             return
+        self._conversation.end()
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
@@ -268,7 +277,7 @@ class SignalProtocol(Channel):
         else:
             seconds = self.factory.limits.register_timeout
             self.factory.refusals.count["register_timeout"] += 1
-            self.close(REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+            self.close(close_codes.REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
 
     def deliver(self, message: ServerMessage) -> None:
         """See `connection.Client`."""
@@ -286,24 +295,17 @@ class SignalProtocol(Channel):
 
     def lost_of(self, messages: Sequence[ServerMessage]) -> int:
         """See `connection.Client`."""
-        # What TLS adds to each record is not taken off: rather a message twice than one lost.
-        left = self.unarrived - SLACK
-        lost = 0
-        for message in reversed(messages):
-            if left <= 0:
-                return lost
-            left -= len(frame(TEXT, self._conversation.encode(message) or b""))
-            lost += 1
-        return lost + (left > 0)
+        payloads = (self._conversation.encode(each) or b"" for each in reversed(messages))
+        return self.lost_frames(len(frame(TEXT, payload)) for payload in payloads)
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
-        if code == REPLACED and self._succeeded is not None:
+        if code in (close_codes.REPLACED, close_codes.DISMISSED) and self._succeeded is not None:
             self._succeeded()
             self._succeeded = None
-        if code == REPLACED and self.state == OPEN and self.unarrived > SLACK:
+        if code == close_codes.REPLACED and self.state == OPEN and self.unarrived > SLACK:
             # Nothing arrives there; what is under way must not, later, for it is sent anew.
-            self._drop("its place is taken, and it does not read")
+            self._drop("replaced", "its place is taken, and it does not read")
         elif self.state == OPEN:
             # Not sendClose: that lets an application send 1000 and its own codes only.
             self.sendCloseFrame(code, encode_truncate(reason, 123))
@@ -350,17 +352,17 @@ class SignalProtocol(Channel):
         """The connection is no more of use: keep the place for a while, or give it up."""
         if session.is_away:
             return  # that is known already
-        if session.lose():
+        if session.lose(self.factory.now_ns()):
             self._succeeded = self.factory.keep(self.place, lambda: self._give_up(session))
             if self._succeeded is not None:
                 return
-        session.end()
+        session.end(self.factory.now_ns())
         self._answer_inquiry(alive=False)
 
     def _give_up(self, session: Session) -> None:
         """Nobody has come back in time."""
         self._succeeded = None
-        session.end()
+        session.end(self.factory.now_ns())
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
@@ -379,19 +381,23 @@ class SignalProtocol(Channel):
                 self.close(error.close_code, error.code)
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
+        self.factory.refusals.count["internal_error"] += 1
         log.error(events.MESSAGE_FAILED, session.label, exc_info=error, about=session)
-        self.close(INTERNAL_ERROR, "The server made a mistake, which is in its log")
+        self.close(close_codes.INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _end_timers(self) -> None:
         self._end_silence()
         self._end_expiry()
 
     def _end_expiry(self) -> None:
-        if self._expiry is not None and self._expiry.active():
-            self._expiry.cancel()
+        _cancel(self._expiry)
         self._expiry = None
 
     def _end_silence(self) -> None:
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
+        _cancel(self._silence)
         self._silence = None
+
+
+def _cancel(timer: IDelayedCall | None) -> None:
+    if timer is not None and timer.active():
+        timer.cancel()

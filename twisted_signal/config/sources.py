@@ -56,7 +56,7 @@ class Sources:
         if self.path is None:
             return {}
         if self._was_read and not self.path.is_file():
-            # A pipe would be empty now, and a file that is gone is no reason to go back to defaults.
+            # A pipe would be empty now: all would go back to its default.
             raise ConfigError(
                 f"{quoted(str(self.path))} cannot be read again: there is no such file"
             )
@@ -71,15 +71,13 @@ class Sources:
 def _effective(option: Option, given: Mapping[str, Setting]) -> Setting:
     if option.name in given:
         return given[option.name]
-    if option.name in _DEMO and _is_on("demo", given) and not _is_on(_DEMO[option.name], given):
+    if _is_on("demo", given) and (
+        option.name == "qr" or (option.name == "self-signed" and not _is_on("tls-cert", given))
+    ):
         return Setting(value=True, origin=Origin.DEMO)
     if option.kind == Kind.FLAG:
         return Setting(value=False)
     return Setting([] if option.is_repeatable else option.default)
-
-
-_DEMO = {"qr": "no-web", "self-signed": "tls-cert"}
-"""What a demonstration switches on, each by what keeps it from that."""
 
 
 def _is_on(name: str, given: Mapping[str, Setting]) -> bool:

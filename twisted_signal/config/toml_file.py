@@ -39,7 +39,8 @@ def from_toml(data: bytes, path: Path) -> dict[str, Setting]:
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(_syntax_error(name, str(error))) from None
+        last = text.rstrip("\n").count("\n") + 1
+        raise ConfigError(f"{name}:{_syntax_error(str(error), last)}") from None
     lines = key_lines(text)
     given = {}
     for key, value in table.items():
@@ -76,18 +77,18 @@ def key_lines(text: str) -> dict[str, int]:
     return found
 
 
-_BEGINS = re.compile(r"""\s*(?:\[|[\w-]+\s*[.=]|"[^"]*"\s*[.=]|'[^']*'\s*[.=])""")
+_BEGINS = re.compile(r"""\s*(?:\[|(?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*')\s*[.=])""")
 """A line with which a key may begin."""
 _POSITION = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
 
-def _syntax_error(name: str, message: str) -> str:
-    """Return what tomllib found wrong, in the form of our own lines."""
+def _syntax_error(message: str, last: int) -> str:
+    """Return what tomllib found wrong, with its line first. `last`: the line for what has none."""
     found = _POSITION.fullmatch(message)
     if found is None:
-        return f"{name}: this is no TOML: {printable(message)}"
+        return f"{last}: this is no TOML: {printable(message)}"
     what, line, column = found.groups()
-    return f"{name}:{line}: this is no TOML: {printable(what)} (column {column})"
+    return f"{line}: this is no TOML: {printable(what)} (column {column})"
 
 
 def _unknown(key: str, value: object) -> str:

@@ -49,13 +49,13 @@ class Names(Struct):
 
 
 class FlatOffer(Struct, tag="offer"):
-    """`sdp`: the SDP text, a JSON string."""
+    """An offer. `sdp`: the SDP text, a JSON string."""
 
     sdp: Raw
 
 
 class FlatAnswer(Struct, tag="answer"):
-    """`sdp`: the SDP text, a JSON string."""
+    """An answer. `sdp`: the SDP text, a JSON string."""
 
     sdp: Raw
 
@@ -128,6 +128,8 @@ _TYPES = type_names(FlatMessage)
 
 class AndroidDialect:
     """Implements Dialect for one connection, and knows which spellings its client uses."""
+
+    name = "flat"
 
     def __init__(self, request: OpeningRequest) -> None:
         """`request`: its query may name the client's `room`, `client_id` and `client_type`."""

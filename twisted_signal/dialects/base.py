@@ -27,7 +27,13 @@ class OpeningRequest(NamedTuple):
 
 
 class Dialect(Protocol):
-    """The bytes of one client as messages, and messages as bytes for it."""
+    """The bytes of one client as messages, and messages as bytes for it.
+
+    Attributes:
+        name: what its clients are counted under, one of `tally.DIALECTS`.
+    """
+
+    name: str
 
     def arrival(self) -> Arrival | None:
         """Return what a client of this dialect enters a room as, or None if it registers itself.

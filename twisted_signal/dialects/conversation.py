@@ -20,6 +20,7 @@ from twisted_signal.dialects.readme import ReadmeDialect
 from twisted_signal.errors import InvalidJson
 from twisted_signal.messages import Arrival, ClientMessage, Register, ServerMessage
 from twisted_signal.nesting import EARLY, MAX_NESTING, is_too_deep
+from twisted_signal.tally import Tally
 
 APP_PATH = "/signaling"
 
@@ -27,15 +28,27 @@ README: Final[Dialect] = ReadmeDialect()
 
 
 class Conversation:
-    """What one connection says and is told, whatever the dialect."""
+    """What one connection says and is told, whatever the dialect.
 
-    __slots__ = ("_decided", "_dialect", "_request")
+    Attributes:
+        dialect: the name of the dialect that the client speaks; None: it is not known yet, or the
+            conversation is over.
+    """
 
-    def __init__(self, request: OpeningRequest) -> None:
-        """`request`: the opening handshake."""
+    __slots__ = ("_counts", "_decided", "_dialect", "_request", "_tally", "dialect")
+
+    def __init__(self, request: OpeningRequest, tally: Tally) -> None:
+        """
+        Args:
+            request: the opening handshake.
+            tally: where the client and its messages are counted.
+        """
         self._request = request
+        self._tally = tally
         self._decided = False  # by the first message that was understood
         self._dialect = README
+        self._counts = tally.messages[README.name]
+        self.dialect: str | None = None
 
     def opened(self) -> Arrival | None:
         """The connection is open: return what it registers as, if that is known.
@@ -61,14 +74,8 @@ class Conversation:
         """
         return self._speak_flat().arrival()
 
-    def decode(
-        self, data: bytes, now_ns: int, registered: bool
-    ) -> tuple[Arrival | None, ClientMessage]:
-        """Return what a text frame says; for a flat client that is in no room, its arrival before.
-
-        Args:
-            data, now_ns: see Dialect.
-            registered: whether the client is in a room.
+    def decode(self, data: bytes, now_ns: int) -> ClientMessage:
+        """Return what a text frame says, and count it. See Dialect.
 
         Raises:
             SignalError: it is no message.
@@ -76,20 +83,40 @@ class Conversation:
         # These two calls tell of by far the most that they are not, for a tenth of the whole look.
         if (data.rfind(b"{") >= EARLY or data.find(b"[") >= 0) and is_too_deep(data):
             raise InvalidJson(f"it is nested more than {MAX_NESTING} deep")
-        if self._decided:
-            if registered:
-                return (None, self._dialect.decode(data, now_ns))
-        else:
+        if not self._decided:
             self._choose(data)
         message = self._dialect.decode(data, now_ns)
-        self._decided = True
-        if not registered and not isinstance(message, Register):
-            return (self._dialect.arrival(), message)
-        return (None, message)
+        if not self._decided:
+            self._decided = True
+            self._count_for(self._dialect.name)
+        self._counts[type(message)] += 1
+        return message
+
+    def arrival_before(self, message: ClientMessage) -> Arrival | None:
+        """Return what a client that is in no room enters one as before its message, if it does.
+
+        Raises:
+            InvalidMessage: a name in the query is none.
+        """
+        return None if isinstance(message, Register) else self._dialect.arrival()
 
     def encode(self, message: ServerMessage) -> bytes | None:
         """Return the text frame's payload for the client; see Dialect."""
         return self._dialect.encode(message)
+
+    def end(self) -> None:
+        """The connection is gone: the client is counted no more."""
+        self._count_for(None)
+
+    def _count_for(self, dialect: str | None) -> None:
+        """Count the client, and what it says from now on, under a dialect; None: under none."""
+        clients = self._tally.clients
+        if self.dialect is not None:
+            clients[self.dialect] -= 1
+        if dialect is not None:
+            clients[dialect] += 1
+            self._counts = self._tally.messages[dialect]
+        self.dialect = dialect
 
     def _choose(self, data: bytes) -> None:
         head = read_head(data)
@@ -100,4 +127,5 @@ class Conversation:
 
     def _speak_flat(self) -> AndroidDialect:
         self._dialect = dialect = AndroidDialect(self._request)
+        self._count_for(dialect.name)
         return dialect

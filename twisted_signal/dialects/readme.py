@@ -33,6 +33,8 @@ _TYPES = type_names(ReadmeMessage)
 class ReadmeDialect:
     """Implements Dialect. Nothing in it depends on the connection: one serves them all."""
 
+    name = "readme"
+
     def __init__(self) -> None:
         self._message: ServerMessage | None = None  # the one that was encoded last
         self._payload = b""

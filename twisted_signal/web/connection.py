@@ -11,7 +11,8 @@ from twisted_signal import event_log, events
 from twisted_signal.admission import Refusal
 from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer, in_words
-from twisted_signal.web.website import Website, security_headers
+from twisted_signal.web.requests import AnsweredRequest
+from twisted_signal.web.website import Website
 
 log = event_log.logger(__name__)
 
@@ -28,10 +29,9 @@ _FULL = Refusal("pages", 503, f"{MOST} connections ask for pages already", 1)
 _MISTAKE = in_words(HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake, see its log")
 
 
-class PageRequest(http.Request):
+class PageRequest(AnsweredRequest):
     """One request. `channel`: the PageChannel that it came by."""
 
-    channel: Any
     _has_body = False
 
     def gotLength(self, length: int | None) -> None:
@@ -56,7 +56,8 @@ class PageRequest(http.Request):
         except Exception:
             log.exception(events.PAGE_FAILED, about=self.channel.taken_for)
             answer = _MISTAKE
-        self._send(answer)
+        self.server = self.channel.pages.server
+        self.send(answer)
 
     def _answer(self) -> Answer:
         if self.method not in (b"GET", b"HEAD"):
@@ -67,27 +68,6 @@ class PageRequest(http.Request):
             )
         answer: Answer = self.channel.answer(self.uri)
         return answer
-
-    def _send(self, answer: Answer) -> None:
-        self.setResponseCode(answer.status, answer.status.phrase.encode("ascii"))
-        # As bytes: what is no UTF-8 in a header would be an error here.
-        host = self.requestHeaders.getRawHeaders(b"host", [b""])[0].decode("ascii", "replace")
-        for name, value in (
-            ("Server", self.channel.pages.server),
-            ("Content-Type", answer.content_type),
-            *security_headers(host, secure=self.isSecure()),
-            *answer.headers,
-        ):
-            self.setHeader(name, value)
-        body = answer.body
-        if answer.etag is not None:
-            self.setHeader("Cache-Control", "no-cache")
-            if self.setETag(answer.etag.encode("ascii")) is http.CACHED:
-                body = b""
-        if body:
-            self.setHeader("Content-Length", str(len(body)))
-            self.write(body)
-        self.finish()
 
 
 class PageChannel(http.HTTPChannel):
