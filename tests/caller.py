@@ -107,7 +107,9 @@ class Caller:
         return [json.loads(text) for text in heard]
 
     def close(self) -> None:
-        """Take leave, and wait until the server has ended the connection."""
+        """Take leave, and wait until the server has ended the connection. Twice is once."""
+        if self.socket.fileno() < 0:
+            return
         with suppress(ConnectionError, ssl.SSLError):
             if self._websocket.state is State.OPEN:
                 self._websocket.send_close(1000)

@@ -39,6 +39,7 @@ def makeService(options: Options) -> IService:
         proxies=options.proxies,
         origins=options.origins,
         ice=options.relays.provider,
+        log_bounds=options.log_bounds,
     )
     service = SignalService(reactor, factory, options.listeners)
     wants_token = options.verifier is not None
