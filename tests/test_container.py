@@ -29,7 +29,7 @@ from twisted_signal.option_table import DEFAULT_ADMIN_ENDPOINT, DEFAULT_PORT, DE
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
-MOST_MB = 55
+MOST_MB = 45
 """What may be installed, in 10^6 bytes: the base has about as much (docs/deploy.md)."""
 
 USER = "65532:65532"
