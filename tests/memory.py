@@ -37,7 +37,7 @@ class MemoryTransport(StringTransport):  # type: ignore[misc] # abortConnection:
         is_stubborn: the client does not end its side when the server has ended its own.
     """
 
-    def __init__(self, protocol: SignalProtocol, port: int) -> None:
+    def __init__(self, protocol: Any, port: int) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", "192.0.2.7", port))
         self.protocol = protocol
         self.no_delay = False

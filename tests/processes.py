@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -99,14 +100,18 @@ def running(*command: str | Path, cwd: Path | None = None) -> Iterator[Watched]:
 
 
 class Server(Watched):
-    """`twistd -n vislam-signal`. `url`: where it listens, the most local of its addresses."""
+    """`twistd -n vislam-signal`. `url`: where it listens, the most local of its addresses.
+
+    It has an admin endpoint only where the options name one, as several servers run at once.
+    """
 
     def __init__(self, *options: str, cwd: Path) -> None:
+        admin = () if "--admin-endpoint" in options else ("--admin-endpoint", "none")
         super().__init__(
-            BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *options, cwd=cwd
+            BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *admin, *options, cwd=cwd
         )
         try:
-            self.url = self.wait_for(r"Listening on (\S+)")[1]
+            self.url = self.wait_for(r"Listening on ([^\s\"]+)")[1]
         except BaseException:
             self.stop(signal.SIGKILL)
             raise
@@ -139,3 +144,16 @@ class Restarted:
 
     def start(self) -> None:
         self.server = Server("--port", str(urlsplit(self.url).port), cwd=self._cwd)
+
+
+def free_port() -> int:
+    """Return a port that is free for UDP and for TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port: int = udp.getsockname()[1]
+            try:
+                tcp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

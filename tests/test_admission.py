@@ -383,3 +383,72 @@ def test_without_a_limit_any_number_is_kept(address: str | None) -> None:
     for place in places:
         assert place is not None
         where.give_up(place, 0)
+
+
+# Other limits
+
+
+def test_fewer_may_come_and_those_that_are_there_stay() -> None:
+    where = admission(max_clients=3, max_clients_per_address=3)
+    assert [enter(where) for _ in range(2)] == ["", ""]
+
+    where.set_limits(Limits(max_clients=2, max_clients_per_address=1), 0)
+
+    assert where.clients == 2
+    assert enter(where, THERE) == "max_clients"
+    where.set_limits(Limits(max_clients=5, max_clients_per_address=2), 0)
+    assert enter(where) == "max_clients_per_address"
+    assert enter(where, THERE) == ""
+
+
+def test_a_rate_holds_for_addresses_that_are_known() -> None:
+    where = admission(connect_rate_per_address=1)
+    for _ in range(BURST):
+        assert enter(where) == ""
+    assert enter(where) == "connect_rate_per_address"
+
+    where.set_limits(Limits(max_clients=0, max_clients_per_address=0), 0)  # 50 a second
+
+    assert enter(where, now=0) == "connect_rate_per_address"
+    assert [enter(where, now=1) for _ in range(50)] == [""] * 50
+    assert enter(where, now=1) == "connect_rate_per_address"
+
+
+def test_a_higher_rate_lets_more_come_at_once() -> None:
+    where = admission(connect_rate_per_address=1)
+    for _ in range(BURST):
+        assert enter(where) == ""
+
+    rate = {"connect_rate_per_address": BURST + 3}
+    where.set_limits(Limits(max_clients=0, max_clients_per_address=0, **rate), 0)
+
+    assert [enter(where) for _ in range(4)] == ["", "", "", "connect_rate_per_address"]
+
+
+def test_addresses_are_forgotten_when_there_is_no_limit_any_more() -> None:
+    where = admission(connect_rate_per_address=1)
+    visit = arrive(where)
+    visit.enter(0)
+    other = arrive(where, THERE)
+    other.leave(0)
+    assert len(where) == 2
+
+    where.set_limits(Limits(max_clients_per_address=0, connect_rate_per_address=0), 0)
+    visit.leave(0)
+    where.forget(0, 10)
+
+    assert len(where) == 0
+
+
+def test_those_that_came_without_a_limit_do_not_count_for_one() -> None:
+    where = admission()
+    visits = [arrive(where) for _ in range(3)]
+    assert [visit.enter(0) for visit in visits] == [None] * 3
+
+    where.set_limits(Limits(max_clients_per_address=1), 0)
+
+    assert enter(where) == ""
+    assert enter(where) == "max_clients_per_address"
+    for visit in visits:
+        visit.leave(0)
+    assert where.clients == 1

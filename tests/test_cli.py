@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from certificates import make_certificate
 from tokens import SECRET, private_key, private_pem, public_key, public_pem
 from twisted.scripts import twistd
 
@@ -218,3 +219,25 @@ def test_a_command_that_makes_no_token_loads_no_cryptography() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+def test_check_config_prints_what_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["check-config", "--max-clients", "7"])
+
+    assert "max-clients = 7  # command line\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "self_signed"), [("", True), ("tls-cert = 'c.pem'", False), ("qr = true", True)]
+)
+def test_a_demonstration_makes_a_certificate_where_there_is_none(
+    line: str, self_signed: bool, ran: list[dict[str, object]], tmp_path: Path
+) -> None:
+    make_certificate(tmp_path).rename(tmp_path / "c.pem")
+    (tmp_path / "x.toml").write_text(f"{line}\nstate-dir = '.'\n")
+
+    cli.main(["demo", "--config", str(tmp_path / "x.toml")])
+
+    (config,) = ran
+    options = config.subOptions  # type: ignore[attr-defined] # of usage.Options
+    assert (options["qr"], options["self-signed"]) == (True, self_signed)

@@ -314,7 +314,8 @@ class TestComingBack:
         assert play.core.state is State.WAITING
 
     @pytest.mark.parametrize(
-        ("code", "name"), [(4409, "replaced"), (1002, "protocol_error"), (1000, "closed")]
+        ("code", "name"),
+        [(4409, "replaced"), (4410, "dismissed"), (1002, "protocol_error"), (1000, "closed")],
     )
     def test_it_does_not_come_back_where_that_is_of_no_use(self, code: int, name: str) -> None:
         play = inside()

@@ -276,6 +276,7 @@ def test_an_interrupt_ends_it_quietly(
     assert "Traceback" not in process.output
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("options", [[], ["--app"]], ids=["readme", "app"])
 def test_both_are_back_within_five_seconds_of_a_kill_and_a_new_call_goes_through(
     restarted: Restarted, interruptible: None, options: list[str]

@@ -180,7 +180,7 @@ def test_a_closed_flood_is_cut_off_after_a_while(memory: Memory) -> None:
     memory.wait(1)
 
     assert client.transport.aborted
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
     assert memory.clock.getDelayedCalls() == []
 
 

@@ -241,3 +241,128 @@ def test_the_timer_ends_with_the_last_client() -> None:
     clients[1].transport.end()
 
     assert memory.clock.getDelayedCalls() == []
+
+
+# Other times
+
+
+def watched(wheel: KeepAlive, count: int = 1) -> list[Connection]:
+    connections = [Connection() for _ in range(count)]
+    for connection in connections:
+        connection.heard = wheel.now
+        wheel.add(connection)
+    return connections
+
+
+def test_a_shorter_interval_holds_for_those_that_are_watched(wheel: KeepAlive) -> None:
+    (connection,) = watched(wheel)
+    turn(wheel, 3)
+
+    wheel.set_times(5, 2)
+
+    turn(wheel, 1)
+    assert connection.probed == 0
+    turn(wheel, 1)
+    assert connection.probed == 1
+    turn(wheel, 1)
+    assert not connection.vanished
+    turn(wheel, 1)
+    assert connection.vanished
+
+
+def test_who_was_silent_as_long_as_it_might_be_is_asked_before_it_is_given_up(
+    wheel: KeepAlive,
+) -> None:
+    (connection,) = watched(wheel)
+    turn(wheel, INTERVAL - 1)
+
+    wheel.set_times(2, 3)
+    turn(wheel, 3)
+    assert (connection.probed, connection.vanished) == (1, False)
+    connection.heard = wheel.now
+    turn(wheel, 2)
+    assert (connection.probed, connection.vanished) == (2, False)
+    turn(wheel, 3)
+
+    assert connection.vanished
+
+
+def test_a_timeout_of_nothing_leaves_who_is_asked_a_tick(wheel: KeepAlive) -> None:
+    (connection,) = watched(wheel)
+    turn(wheel, INTERVAL - 1)
+
+    wheel.set_times(2, 0)
+    while not connection.probed:
+        turn(wheel, 1)
+
+    assert not connection.vanished
+    turn(wheel, 1)
+    assert connection.vanished
+
+
+def test_not_all_are_asked_in_one_tick(wheel: KeepAlive) -> None:
+    connections = watched(wheel, 20)
+    turn(wheel, INTERVAL - 1)
+
+    wheel.set_times(10, TIMEOUT)
+
+    for tick in range(1, 11):
+        turn(wheel, 1)
+        assert sum(connection.probed for connection in connections) == 2 * tick
+
+
+def test_a_longer_interval_holds_too(wheel: KeepAlive) -> None:
+    (connection,) = watched(wheel)
+
+    wheel.set_times(2 * INTERVAL, TIMEOUT)
+
+    turn(wheel, 2 * INTERVAL - 1)
+    assert connection.probed == 0
+    turn(wheel, 1)
+    assert connection.probed == 1
+
+
+def test_an_interval_of_nothing_ends_all_watching_but_what_is_expected(wheel: KeepAlive) -> None:
+    (connection,) = watched(wheel)
+    expected = Connection()
+    wheel.expect(expected, INTERVAL)
+
+    wheel.set_times(0, TIMEOUT)
+    turn(wheel, 10 * INTERVAL)
+
+    assert (connection.probed, connection.vanished, connection.due) == (0, False, -1)
+    assert expected.expired
+
+
+def test_those_that_were_not_watched_can_be() -> None:
+    wheel = KeepAlive(0, TIMEOUT)
+    (connection,) = watched(wheel)
+    turn(wheel, 10 * INTERVAL)
+    assert connection.due < 0
+
+    wheel.set_times(INTERVAL, TIMEOUT)
+    wheel.watch_anew([connection])
+    turn(wheel, TIMEOUT - 1)
+
+    assert (connection.probed, connection.vanished) == (1, False)
+
+
+def test_one_that_goes_before_it_is_asked_is_forgotten(wheel: KeepAlive) -> None:
+    (connection,) = watched(wheel)
+    turn(wheel, INTERVAL - 1)
+    wheel.set_times(2, 3)
+
+    wheel.remove(connection)
+    turn(wheel, INTERVAL)
+
+    assert (connection.probed, connection.vanished) == (0, False)
+    assert not wheel._unasked
+
+
+def test_the_same_times_change_nothing(wheel: KeepAlive) -> None:
+    (connection,) = watched(wheel)
+    due = connection.due
+
+    wheel.set_times(INTERVAL, TIMEOUT)
+
+    assert connection.due == due

@@ -477,3 +477,17 @@ def test_the_files_are_found_again_from_another_directory(
 
     for each in files:
         each.reload()
+
+
+def test_the_keys_of_other_files_can_be_taken(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 32)
+    (tmp_path / "b").write_bytes(b"y" * 32)
+    files = KeyFiles(str(tmp_path / "a"))
+    verifier = files.verifier
+
+    files.take(KeyFiles(str(tmp_path / "b")))
+
+    assert files.verifier is verifier
+    (tmp_path / "b").write_bytes(SECRET)
+    files.reload()
+    assert verifier.verify(by_secret(CLAIMS), NOW)

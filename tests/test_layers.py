@@ -13,8 +13,11 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text",
+    "events",
+    "event_log",
     "errors",
     "messages",
+    "close_codes",
     "histogram",
     "tally",
     "nesting",
@@ -24,8 +27,16 @@ CORE = (
     "connection",
     "mailbox",
     "refusals",
+    "candidates",
+    "timeline",
+    "calls",
     "registry",
     "relay",
+    "nearest",
+    "case",
+    "rules",
+    "diagnosis",
+    "call_board",
     "dialects",
     "turn",
     "claim",
@@ -40,6 +51,7 @@ CORE = (
     "inquiry",
     "stalls",
     "history",
+    "log_bounds",
 )
 
 

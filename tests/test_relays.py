@@ -98,3 +98,20 @@ def test_the_file_is_found_again_from_elsewhere(
     relays.renew()
 
     assert relays.provider.secret == b"t" * 32
+
+
+def test_the_servers_of_others_can_be_taken(path: Path, tmp_path: Path) -> None:
+    relays = Relays([], [], None, 60)
+    provider = relays.provider
+
+    relays.take(Relays(["stun:a.example"], TURN, str(path), 90))
+
+    assert relays.provider is provider
+    assert relays.is_turn
+    assert provider.for_client("pc", NOW) == [
+        IceServer(["stun:a.example"]),
+        IceServer(TURN, *credentials("pc", NOW + 90, SECRET)),
+    ]
+    path.write_bytes(b"t" * 32)
+    relays.renew()
+    assert provider.secret == b"t" * 32

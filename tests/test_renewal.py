@@ -257,3 +257,29 @@ def test_a_file_that_becomes_readable_is_taken(
     place.look()
 
     assert caplog.messages[0].startswith("The certificate is now valid until ")
+
+
+def test_another_source_can_be_taken(place: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    there = Place(other, issue(ends=90 * DAY))
+
+    place.renewal.take(there.renewal)
+
+    assert place.renewal.fingerprint == there.renewal.fingerprint
+    there.put(issued := issue(ends=90 * DAY))
+    place.look()
+    assert place.renewal.fingerprint == issued.fingerprint
+
+
+def test_another_source_of_the_same_certificate_is_told(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = place.renewal.context
+    shown = context._context
+    other = Renewal(Files(place.certificate, place.key), place.clock, lambda: place.now)
+
+    place.renewal.take(other)
+
+    assert caplog.messages == ["The certificate is the one from before"]
+    assert context._context is shown

@@ -17,7 +17,13 @@ from processes import PATIENCE, server
 
 from twisted_signal import self_signed
 from twisted_signal.certificates import CertificateError
-from twisted_signal.self_signed import RENEWED_BEFORE, VALID, SelfSigned, default_directory
+from twisted_signal.self_signed import (
+    RENEWED_BEFORE,
+    VALID,
+    Rehearsed,
+    SelfSigned,
+    default_directory,
+)
 
 NOW = datetime.now(UTC)
 LAN = "192.0.2.7"
@@ -302,3 +308,24 @@ def test_a_client_that_has_the_file_calls_and_a_second_start_shows_the_same(
             told.append(started.wait_for(r"The certificate is valid until .* SHA-256 (\S+)")[1])
 
     assert told[0] == told[1]
+
+
+def test_a_rehearsal_makes_a_certificate_and_keeps_nothing(tmp_path: Path) -> None:
+    pair = Rehearsed(tmp_path / "not" / "there").read(datetime.now(UTC))
+
+    assert pair.chain
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rehearsal_shows_the_certificate_that_is_there(tmp_path: Path) -> None:
+    kept = SelfSigned(tmp_path).read(datetime.now(UTC))
+
+    assert Rehearsed(tmp_path).read(datetime.now(UTC)).fingerprint == kept.fingerprint
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/x", "/proc/1/x/y"])
+def test_a_rehearsal_tells_where_nothing_could_be_written(place: str) -> None:
+    if place.startswith("/proc") and os.geteuid() == 0:
+        pytest.skip("nothing is forbidden for root")
+    with pytest.raises(CertificateError, match=f"^cannot write {place}$"):
+        Rehearsed(Path(place)).read(datetime.now(UTC))

@@ -422,7 +422,7 @@ def test_an_end_frees_all_that_waits(line: Line, wires: Wires, in_a_turn: bool) 
     channel = line.channel
     assert (channel._out, channel._waiting, channel._cut, channel._train) == (None,) * 4
     assert wires.poller.removeAll() == []
-    assert channel.factory.connections == set()
+    assert channel.factory.connections == {}
     assert wires.reactor.getDelayedCalls() == []
 
 
@@ -432,7 +432,7 @@ def test_an_end_by_a_mistake_of_ours_is_an_end_too(line: Line) -> None:
     line.transport.connectionLost(Failure(ValueError("a mistake")))
 
     assert line.channel.state == CLOSED
-    assert factory.connections == set()
+    assert factory.connections == {}
     assert factory.countConnections == 0
     assert not factory.keep_alive
 
@@ -455,7 +455,7 @@ def test_a_send_to_a_connection_that_broke_is_left_to_the_reactor(line: Line, wi
     line.socket.close()
     wires.turn_until(lambda: line.channel.state == CLOSED)
 
-    assert line.channel.factory.connections == set()
+    assert line.channel.factory.connections == {}
 
 
 def test_random_sizes_arrive_as_they_were_sent(line: Line) -> None:

@@ -103,4 +103,14 @@ def test_without_a_size_nobody_is_looked_at() -> None:
     turn(stalls, 10)
 
     assert not connection.is_dropped
-    assert not stalls
+
+
+def test_a_size_that_is_set_later_holds_for_those_that_wait_already() -> None:
+    stalls = Stalls(0, PATIENCE)
+    connection = waiting(stalls)
+    turn(stalls, 10)
+
+    stalls.size = SIZE
+    turn(stalls, PATIENCE + 1)
+
+    assert connection.is_dropped

@@ -15,9 +15,9 @@ from twisted_signal.keys import KeyFiles
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import MAX_MESSAGES
 from twisted_signal.messages import PeerLeft
-from twisted_signal.sending import CLOSE_TIMEOUT
+from twisted_signal.sending import CLOSE_TIMEOUT, SLACK
 from twisted_signal.server import SPREAD_MS
-from twisted_signal.websocket import SILENCE, SLACK, SignalProtocol
+from twisted_signal.websocket import SILENCE, SignalProtocol
 
 HANDSHAKE_TIMEOUT = Limits().handshake_timeout
 MAX_MESSAGE_SIZE = Limits().max_message_size
@@ -84,7 +84,7 @@ def test_a_handshake_that_does_not_come_ends_the_connection(memory: Memory) -> N
     memory.wait(1)
 
     assert client.transport.aborted
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
 
 
 def test_an_open_connection_may_be_silent(memory: Memory) -> None:
@@ -335,7 +335,7 @@ def test_closing_all_ends_when_the_last_is_gone(memory: Memory) -> None:
         assert client.close_code == 1001
         client.flush()
     assert gone.called
-    assert memory.factory.connections == set()
+    assert memory.factory.connections == {}
 
 
 def test_clients_are_asked_to_come_back_at_different_times(memory: Memory) -> None:

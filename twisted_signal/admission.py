@@ -66,6 +66,13 @@ class Bucket:
         self._tokens -= 1
         return 0
 
+    def change(self, rate: int, size: int, now: float) -> None:
+        """Let come at another rate, and others at once, from now on; those that came count."""
+        self._refill(now)
+        more = max(0, size - self._size)
+        self._tokens = min(size, self._tokens + more) if rate else float(size)
+        self._rate, self._size = rate, float(size)
+
     def is_full(self, now: float) -> bool:
         """Tell whether it is as if none had come."""
         self._refill(now)
@@ -84,13 +91,19 @@ class Place:
     __slots__ = ("arrivals", "clients", "connections", "entries", "is_leaving", "kept", "key")
 
     def __init__(self, key: str | None, rate: int, now: float) -> None:
-        burst = max(BURST, rate)
         self.key = key
         self.clients = self.connections = 0
         self.kept = 0  # places in rooms, without a connection
+        burst = max(BURST, rate)
         self.arrivals = Bucket(ARRIVALS * rate, ARRIVALS * burst, now)
         self.entries = Bucket(rate, burst, now)
         self.is_leaving = False  # it is among those that may soon be forgotten
+
+    def change(self, rate: int, now: float) -> None:
+        """Let connections come at another rate."""
+        burst = max(BURST, rate)
+        self.arrivals.change(ARRIVALS * rate, ARRIVALS * burst, now)
+        self.entries.change(rate, burst, now)
 
     @property
     def is_empty(self) -> bool:
@@ -108,11 +121,20 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self.clients = self.connections = 0
+        self._places: dict[str, Place] = {}
+        self._leaving: deque[Place] = deque()
+        self.set_limits(limits, 0)
+
+    def set_limits(self, limits: Limits, now: float) -> None:
+        """Let no more come than other limits allow. Those that are there stay.
+
+        Connections that came while an address had no limit are not counted for theirs.
+        """
         self._max = limits.max_clients
         self._max_of_one = limits.max_clients_per_address
         self._rate = limits.connect_rate_per_address
-        self._places: dict[str, Place] = {}
-        self._leaving: deque[Place] = deque()
+        for place in self._places.values():
+            place.change(self._rate, now)
 
     def __len__(self) -> int:
         """How many addresses are remembered."""

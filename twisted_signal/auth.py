@@ -181,6 +181,10 @@ class Verifier:
             by_algorithm.setdefault(key.algorithm, []).append(key)
         self._keys = by_algorithm
 
+    def take(self, other: "Verifier") -> None:
+        """Take the keys of another from now on, and no others."""
+        vars(self).update(vars(other))
+
     def verify(self, token: str | None, now: float) -> Claims:
         """Return what a token allows.
 

@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from twisted_signal.close_codes import ABNORMAL_CLOSURE, POLICY_VIOLATION
 from twisted_signal.frames import (
     CLOSE,
     CUT,
@@ -31,9 +32,6 @@ from twisted_signal.slim import CLOSED, CONNECTING, OPEN
 # A TLS handshake that fails is no error of the server's: anybody may send anything.
 _ORDINARY_ENDS = (ConnectionDone, ConnectionAborted, ConnectionLost, SSL.Error)
 
-# Close codes, RFC 6455, section 7.4.1.
-ABNORMAL_CLOSURE = 1006
-POLICY_VIOLATION = 1008
 _FAULTS = {1007: "invalid_utf8", 1009: "message_size"}
 
 
@@ -166,7 +164,7 @@ class Channel(OpeningProtocol):
         else:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            refusals.note("handshake_timeout", self.address, sentence)
+            refusals.note("handshake_timeout", self.address, sentence, self)
 
     def onFrameBegin(self) -> None:
         """A frame begins that Autobahn reads."""

@@ -1,6 +1,7 @@
 """`vislam-signal`: the command for people who do not know twistd."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -41,8 +42,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="print a token that lets a client in (token --help: its options)",
         add_help=False,
     )
+    commands.add_parser(
+        "check-config",
+        help="check the options of serve, and print what holds and why, as TOML",
+        add_help=False,
+    )
+    commands.add_parser(
+        "calls",
+        help="print what a running server knows of calls, and why they fail",
+        add_help=False,
+    )
+    commands.add_parser(
+        "top", help="show who is connected to a running server, as it changes", add_help=False
+    )
     chosen, rest = parser.parse_known_args(arguments)
-    {"serve": serve, "demo": demo, "token": token}[chosen.command](rest)
+    run = {
+        "serve": serve,
+        "demo": demo,
+        "token": token,
+        "check-config": check_config,
+        "calls": calls,
+        "top": top,
+    }
+    run[chosen.command](rest)
 
 
 def serve(options: Sequence[str]) -> None:
@@ -62,9 +84,18 @@ def demo(options: Sequence[str]) -> None:
     Args:
         options: more of those that `serve` takes.
     """
-    names = {option.partition("=")[0] for option in options}
-    certificate = [] if names & {"--tls-cert", "--self-signed"} else ["--self-signed"]
-    serve(["--qr", *certificate, *options])
+    serve(["--demo", *options])
+
+
+def check_config(options: Sequence[str]) -> None:
+    """Print what `serve` would be run with.
+
+    Args:
+        options: those that `serve` takes.
+    """
+    from twisted_signal import check_command  # the reactor comes with it
+
+    sys.stdout.write(check_command.run(options))
 
 
 def token(options: Sequence[str]) -> None:
@@ -77,3 +108,30 @@ def token(options: Sequence[str]) -> None:
 
     parser = OneLineParser(prog="vislam-signal token", description=token_command.DESCRIPTION)
     token_command.run(parser, options)
+
+
+def calls(options: Sequence[str]) -> None:
+    """Print the calls that a running server has seen.
+
+    Args:
+        options: those of the command line.
+    """
+    from twisted_signal import calls_command
+
+    parser = OneLineParser(prog="vislam-signal calls", description=calls_command.DESCRIPTION)
+    calls_command.run(parser, options)
+
+
+def top(options: Sequence[str]) -> None:
+    """Show a running server in the terminal.
+
+    Args:
+        options: those of the command line.
+    """
+    parser = OneLineParser(prog="vislam-signal top")
+    try:
+        from twisted_signal.top import command
+    except ImportError:  # it is a choice of the installation
+        parser.exit(1, f"{parser.prog}: needs textual: pip install 'vislam-signal[top]'\n")
+    parser.description = command.DESCRIPTION
+    command.run(parser, options)

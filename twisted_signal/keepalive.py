@@ -5,6 +5,7 @@ silent after that is gone. Where something must happen within a time, such as th
 a connection expires without it. No I/O and no clock: whoever holds this lets it tick once a second.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -48,6 +49,7 @@ class KeepAlive:
         self._interval = interval
         self._timeout = timeout
         self._by_due: dict[int, set[Watched]] = {}
+        self._unasked: set[Watched] = set()  # to be probed before they are given up
 
     def __bool__(self) -> bool:
         """Whether there is any connection to look at."""
@@ -59,6 +61,26 @@ class KeepAlive:
         connection.is_expected = False
         if self._interval:
             self._look_in(connection, max(connection.heard + self._interval, self.now + 1))
+
+    def set_times(self, interval: int, timeout: int) -> None:
+        """Watch by other times from now on; see `__init__`."""
+        if (interval, timeout) != (self._interval, self._timeout):
+            self._interval, self._timeout = interval, timeout
+            watched = [one for group in self._by_due.values() for one in group]
+            self.watch_anew(one for one in watched if not one.is_expected)
+
+    def watch_anew(self, connections: Iterable[Watched]) -> None:
+        """Watch connections by times that did not hold for them before.
+
+        Nobody is given up for a silence that was allowed then: who is silent for longer than the
+        interval is probed first. They are not all looked at in one tick.
+        """
+        for number, connection in enumerate(connections):
+            self.remove(connection)
+            if self._interval:
+                soonest = self.now + 1 + number % self._interval
+                self._look_in(connection, max(connection.heard + self._interval, soonest))
+                self._unasked.add(connection)
 
     def expect(self, connection: Watched, ticks: int) -> None:
         """Let a connection expire, unless it is watched otherwise within that many ticks."""
@@ -74,6 +96,8 @@ class KeepAlive:
             if not others:
                 del self._by_due[connection.due]
         connection.due = -1
+        if self._unasked:
+            self._unasked.discard(connection)
 
     def tick(self) -> None:
         """Look at those that are due."""
@@ -86,6 +110,10 @@ class KeepAlive:
                 connection.expire()
             elif silence < self._interval:
                 self._look_in(connection, connection.heard + self._interval)
+            elif connection in self._unasked:
+                self._unasked.discard(connection)
+                self._look_in(connection, self.now + max(self._timeout, 1))
+                connection.probe()
             elif silence < self._interval + self._timeout:
                 self._look_in(connection, connection.heard + self._interval + self._timeout)
                 connection.probe()

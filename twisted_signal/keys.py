@@ -7,7 +7,6 @@ token has no say in it.
 import base64
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,10 +25,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from twisted_signal import event_log, events
 from twisted_signal.auth import Key, Verifier
+from twisted_signal.files import UnreadableFile, read_small_file
 from twisted_signal.text import printable, quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Least bytes of a secret for each algorithm: those of its hash (RFC 7518, section 3.2)."""
@@ -73,6 +74,12 @@ class KeyFiles:
         self._public = [Path(path).absolute() for path in public]
         self.verifier = Verifier(self._read())
 
+    def take(self, other: "KeyFiles") -> None:
+        """Take the files of another, and the keys that it has read, from now on."""
+        self._secret, self._public = other._secret, other._public  # noqa: SLF001 - its own kind
+        # Not the other's verifier: those who are connected have this one.
+        self.verifier.take(other.verifier)
+
     def reload(self) -> None:
         """Read the files again; the verifier has their keys from then on.
 
@@ -86,9 +93,9 @@ class KeyFiles:
         try:
             self.reload()
         except UnusableKey as error:
-            log.warning("The keys for tokens stay as they were: %s", error)
+            log.warning(events.KEYS_UNUSABLE, error)
         else:
-            log.info("The keys for tokens were read again")
+            log.info(events.KEYS_READ)
 
     def _read(self) -> list[Key]:
         keys = [] if self._secret is None else secret_keys(self._secret)
@@ -216,31 +223,39 @@ def read_key_file(path: Path) -> bytes:
         UnusableKey: it cannot be read, or is far too long.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(_FILE_LENGTH + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnusableKey(path, f"cannot be read: {reason}") from None
-    if len(data) > _FILE_LENGTH:
-        raise UnusableKey(path, "is longer than any file of keys")
-    return data
+        return read_small_file(path, _FILE_LENGTH, "file of keys")
+    except UnreadableFile as error:
+        raise UnusableKey(path, error.reason) from None
 
 
-def without_newline(data: bytes) -> bytes:
-    """Return a secret without the end of line that an editor or `echo` has put behind it."""
+def read_secret(path: Path, least: int, kind: str = "secret", advice: str = "") -> bytes:
+    """Return the secret that a file holds, without the end of line that an editor puts behind it.
+
+    Args:
+        path: the file.
+        least: bytes that it must have.
+        kind: what it is called.
+        advice: more of what is said of one that is too short.
+
+    Raises:
+        UnusableKey: it is too short, or cannot be read.
+    """
+    secret = _without_newline(read_key_file(path))
+    if len(secret) < least:
+        raise UnusableKey(
+            path,
+            f"holds a {kind} of {len(secret)} bytes, and {least} are the least;"
+            f" openssl rand -hex 32 makes one{advice}",
+        )
+    return secret
+
+
+def _without_newline(data: bytes) -> bytes:
     return data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
 
 
 def _secret(path: Path) -> bytes:
-    data = read_key_file(path)
-    secret = without_newline(data)
-    least = min(SECRET_LENGTHS.values())
-    if len(secret) < least:
-        raise UnusableKey(
-            path,
-            f"holds a secret of {len(secret)} bytes, and {least} are the least;"
-            " openssl rand -hex 32 makes one",
-        )
+    secret = read_secret(path, min(SECRET_LENGTHS.values()))
     try:
         prepared: bytes = jwt.get_algorithm_by_name("HS256").prepare_key(secret)
     except jwt.InvalidKeyError:

@@ -54,8 +54,8 @@ def ip_address(host: str) -> str:
     return str(found[0][4][0])
 
 
-def endpoint_listener(reactor: Reactor, description: str) -> Listener:
-    """Return the listener for an `--endpoint`.
+def endpoint_listener(reactor: Reactor, description: str, option: str = "--endpoint") -> Listener:
+    """Return the listener for an `--endpoint`, or for another option of its kind.
 
     Raises:
         usage.UsageError: Twisted cannot use the description.
@@ -63,7 +63,7 @@ def endpoint_listener(reactor: Reactor, description: str) -> Listener:
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
     except Exception as error:  # each endpoint's parser has errors of its own
-        raise usage.UsageError(f"--endpoint {quoted(description)}: {_complaint(error)}") from None
+        raise usage.UsageError(f"{option} {quoted(description)}: {_complaint(error)}") from None
     kind = description.removeprefix("haproxy:").partition(":")[0]
     return Listener(description, endpoint, secure=kind in ("ssl", "tls"))
 

@@ -1,16 +1,16 @@
 """STUN and TURN servers, as the command line names them: from options to what clients are told."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.python import usage
 
-from twisted_signal.keys import UnusableKey, read_key_file, without_newline
+from twisted_signal import event_log, events
+from twisted_signal.keys import UnusableKey, read_secret
 from twisted_signal.text import quoted
 from twisted_signal.turn import IceProvider, is_stun_uri, is_turn_uri
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 LEAST_SECRET = 16
 """Bytes that a secret should have: a username and its credential are enough to guess it by."""
@@ -65,23 +65,23 @@ class Relays:
         except UnusableKey as error:
             raise usage.UsageError(f"--turn-secret-file {error}") from None
 
+    def take(self, other: "Relays") -> None:
+        """Tell clients from now on what another would tell them, those that are connected too."""
+        self.is_turn = other.is_turn
+        self._path = other._path  # noqa: SLF001 - it is one of its own kind
+        self.provider.take(other.provider)
+
     def renew(self) -> None:
         """Read the secret again; the log tells what came of it."""
         try:
             self.provider.secret = self._secret()
         except UnusableKey as error:
-            log.warning("The secret for TURN stays as it was: %s", error)
+            log.warning(events.TURN_SECRET_UNUSABLE, error)
         else:
-            log.info("The secret for TURN was read again")
+            log.info(events.TURN_SECRET_READ)
 
     def _secret(self) -> bytes:
         if self._path is None:
             return b""
-        secret = without_newline(read_key_file(self._path))
-        if len(secret) < LEAST_SECRET:
-            raise UnusableKey(
-                self._path,
-                f"holds a secret of {len(secret)} bytes, and {LEAST_SECRET} are the least;"
-                " openssl rand -hex 32 makes one, for this file and for the TURN server",
-            )
-        return secret
+        advice = ", for this file and for the TURN server"
+        return read_secret(self._path, LEAST_SECRET, advice=advice)

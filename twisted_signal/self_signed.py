@@ -2,7 +2,6 @@
 
 import fcntl
 import ipaddress
-import logging
 import os
 import re
 import socket
@@ -17,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import lan_address
 from twisted_signal.certificates import CertificateError, Pair, file_state, read_pair
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 VALID = timedelta(days=397)
 """How long it is valid. Browsers took 398 days of any authority (Apple's HT211025), and iOS takes
@@ -119,15 +119,20 @@ class SelfSigned:
         return None if is_old or not self._needed() <= _named(pair.chain[0]) else pair
 
     def _make(self, now: datetime) -> Pair:
+        pair, data = self._made(now)
+        self._write(data)
+        log.info(events.CERTIFICATE_MADE, self._path)
+        return pair
+
+    def _made(self, now: datetime) -> tuple[Pair, bytes]:
+        """Return another certificate, and the file for it."""
         key = ec.generate_private_key(ec.SECP256R1())
         addresses = (
             self._needed() | _addresses([lan_address(socket.AF_INET6)]) | self._named_before()
         )
         certificate = _sign(key, _own_names(), sorted(addresses, key=str), now)
         data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        self._write(data + certificate.public_bytes(Encoding.PEM))
-        log.info("Made a certificate for this machine: %s", self._path)
-        return Pair((certificate,), key)
+        return Pair((certificate,), key), data + certificate.public_bytes(Encoding.PEM)
 
     def _named_before(self) -> set[Address]:
         """Return the addresses of the one before.
@@ -161,6 +166,28 @@ class SelfSigned:
             yield
         finally:
             os.close(lock)
+
+
+class Rehearsed(SelfSigned):
+    """As `SelfSigned`, but nothing is written: what it would make is lost. Implements `Source`."""
+
+    def read(self, now: datetime) -> Pair:
+        """See `Source`."""
+        kept = self._kept(now)
+        if kept is not None:
+            return kept
+        there = next(place for place in (self._directory, *self._directory.parents) if _is(place))
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise CertificateError(f"cannot write {quoted(str(self._directory))}")
+        return self._made(now)[0]
+
+
+def _is(path: Path) -> bool:
+    """Whether there is something of that name; not so where nobody may look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _addresses(texts: Iterable[str | None]) -> set[Address]:

@@ -1,6 +1,5 @@
 """The server: makes a protocol for each connection, and holds what they all share."""
 
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -8,20 +7,23 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_signal import __version__
+from twisted_signal import __version__, event_log, events
 from twisted_signal.auth import Verifier
+from twisted_signal.close_codes import GOING_AWAY
 from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
+from twisted_signal.log_bounds import LogBounds
 from twisted_signal.messages import ServerShutdown
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
 from twisted_signal.proxies import TrustedProxies
 from twisted_signal.registry import Registry
+from twisted_signal.slim import OPEN
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
-from twisted_signal.websocket import GOING_AWAY, SignalProtocol
+from twisted_signal.websocket import SignalProtocol
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SPREAD_MS = 5000
 """Milliseconds over which clients are asked to come back when the server goes down."""
@@ -45,6 +47,7 @@ class SignalFactory(ChannelFactory):
         proxies: TrustedProxies = NO_PROXIES,
         origins: AllowedOrigins = ANY_ORIGIN,
         ice: IceProvider = NO_ICE_SERVERS,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         """
         Args:
@@ -57,6 +60,7 @@ class SignalFactory(ChannelFactory):
             proxies: those that are believed about where a client comes from.
             origins: of the pages that may connect.
             ice: the ICE servers that clients are told of.
+            log_bounds: of the log's lines, which are told what time it is.
         """
         super().__init__(
             reactor,
@@ -65,15 +69,17 @@ class SignalFactory(ChannelFactory):
             limits=limits,
             proxies=proxies,
             origins=origins,
+            log_bounds=log_bounds,
         )
         self.registry = registry or Registry(limits)
         self.verifier = verifier
         self.ice = ice
         self.now_ns = self.outbox.clock = now_ns
-        self.connections: set[SignalProtocol] = set()
+        self.connections: dict[SignalProtocol, None] = {}  # in the order they came
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
         self.refusals, self.tally = self.registry.refusals, self.registry.tally
+        self.calls = self.registry.calls
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(
@@ -85,14 +91,22 @@ class SignalFactory(ChannelFactory):
             closeHandshakeTimeout=0,
         )
 
+    def set_limits(self, limits: Limits) -> None:
+        """See ChannelFactory."""
+        super().set_limits(limits)
+        self.registry.limits = limits
+        # Those that opened while nobody was pinged are not watched yet.
+        self.keep_alive.watch_anew(
+            each for each in self.connections if each.state == OPEN and each.due < 0
+        )
+
     def warn_if_open(self) -> None:
         """Tell the operator, once, that anybody may enter, where that is so."""
         if self.verifier is None and not self._has_warned:
             self._has_warned = True
             pages = "" if self.origins else ", and so may any web page that they look at"
             log.warning(
-                "Anybody who reaches this server may enter its rooms%s%s: --auth-secret-file asks"
-                " for tokens%s",
+                events.ANYBODY_MAY_ENTER,
                 " and use its TURN servers" if self.ice.ttl is not None else "",
                 pages,
                 "" if self.origins else ", --allowed-origin keeps pages out",
@@ -107,11 +121,11 @@ class SignalFactory(ChannelFactory):
 
     def connected(self, protocol: SignalProtocol) -> None:
         """A TCP connection came in."""
-        self.connections.add(protocol)
+        self.connections[protocol] = None
 
     def disconnected(self, protocol: SignalProtocol) -> None:
         """A TCP connection is gone."""
-        self.connections.discard(protocol)
+        self.connections.pop(protocol, None)
         if not self.connections and self._all_gone is not None:
             gone, self._all_gone = self._all_gone, None
             gone.callback(None)

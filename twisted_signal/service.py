@@ -1,7 +1,6 @@
 """The running server: where it listens, how it starts and how it stops."""
 
 import errno
-import logging
 import os
 import select
 import signal
@@ -10,10 +9,11 @@ from collections.abc import Callable, Generator
 from typing import Any, ClassVar, NamedTuple
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
+    IProtocolFactory,
     IReactorCore,
     IReactorFromThreads,
     IReactorTime,
@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
@@ -29,7 +30,7 @@ from twisted_signal.server import SignalFactory
 from twisted_signal.telemetry import Telemetry
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 PATIENCE = 0.5
 """Seconds before a second signal ends the process: one to it and its group comes twice at once."""
@@ -65,8 +66,81 @@ class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
     """What the service needs of a reactor."""
 
 
-class ListenerService(Service):
-    """Listens at one place."""
+class Listening(Service):
+    """Listens at one place.
+
+    Attributes:
+        attempt: fires when it listens, or cannot; None before it tries.
+        port: what listens; None: nothing does.
+    """
+
+    def __init__(self, listener: Listener, factory: IProtocolFactory) -> None:
+        """`factory`: makes a protocol for each connection."""
+        self._listener = listener
+        self._factory = factory
+        self.attempt: Deferred[None] | None = None
+        self._failure: str | None = None
+        self.port: IListeningPort | None = None
+
+    def listens(self, port: IListeningPort) -> None:
+        """It listens."""
+        raise NotImplementedError
+
+    def privilegedStartService(self) -> None:
+        """Listen, while the process still may use a port below 1024.
+
+        Raises:
+            CannotStart: that fails at once, as it does with all endpoints of Twisted's own.
+        """
+        super().privilegedStartService()
+        listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
+        self.attempt = listening.addCallbacks(self._is_listening, self._cannot_listen)
+        if self._failure is not None:
+            self.failed(self._failure)
+
+    def failed(self, sentence: str) -> None:
+        """It cannot listen, and that was known at once. `sentence`: says why.
+
+        Raises:
+            CannotStart: that is a reason not to start.
+        """
+        _tell_operator(sentence)
+        raise CannotStart(sentence)
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients reach it, now: the addresses of a machine change."""
+        if self.port is None:
+            return []
+        return urls(self.port.getHost(), self._listener.secure)
+
+    def startService(self) -> None:
+        """Listen, unless that was done with privileges (twist knows no such step)."""
+        super().startService()
+        if self.attempt is None:
+            self.privilegedStartService()
+
+    def stopService(self) -> "Deferred[None] | None":
+        """Accept nobody any more."""
+        super().stopService()
+        port, self.port = self.port, None
+        return port.stopListening() if port is not None else None
+
+    def _cannot_listen(self, failure: Failure) -> None:
+        self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
+        self.log_failure(self._failure)
+
+    def log_failure(self, sentence: str) -> None:
+        """Log that it cannot listen. `sentence`: says why."""
+        log.error(events.LISTENING_FAILED, sentence)
+
+    def _is_listening(self, port: IListeningPort) -> None:
+        self.port = port
+        self.listens(port)
+
+
+class ListenerService(Listening):
+    """Listens for clients at one place."""
 
     def __init__(
         self,
@@ -80,60 +154,21 @@ class ListenerService(Service):
             patience: lets the port pause when there are no descriptors.
             poller: serves the connections, where the system has it.
         """
+        super().__init__(listener, factory)
         self._patience = patience
-        self._listener = listener
         self._poller = poller
-        self._factory = factory
-        self._listening: Deferred[None] | None = None
-        self._failure: str | None = None
-        self.port: IListeningPort | None = None
+        self._clients = factory
 
-    def privilegedStartService(self) -> None:
-        """Listen, while the process still may use a port below 1024.
-
-        Raises:
-            CannotStart: that fails at once, as it does with all endpoints of Twisted's own.
-        """
-        super().privilegedStartService()
-        listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
-        self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
-        if self._failure is not None:
-            _tell_operator(self._failure)
-            raise CannotStart(self._failure)
-
-    @property
-    def urls(self) -> list[str]:
-        """Where clients reach it, now: the addresses of a machine change."""
-        if self.port is None:
-            return []
-        return urls(self.port.getHost(), self._listener.secure)
-
-    def startService(self) -> None:
-        """Listen, unless that was done with privileges (twist knows no such step)."""
-        super().startService()
-        if self._listening is None:
-            self.privilegedStartService()
-
-    def stopService(self) -> "Deferred[None] | None":
-        """Accept nobody any more."""
-        super().stopService()
-        port, self.port = self.port, None
-        return port.stopListening() if port is not None else None
-
-    def _cannot_listen(self, failure: Failure) -> None:
-        self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
-        log.error("Listening failed: %s", self._failure)
-
-    def _is_listening(self, port: IListeningPort) -> None:
-        self.port = port
+    def listens(self, port: IListeningPort) -> None:
+        """See Listening."""
         if isinstance(port, Port):
             self._patience.teach(port)
             if self._poller is not None:
                 self._poller.adopt(port)
         for url in self.urls:
-            log.info("Listening on %s", url)
+            log.info(events.LISTENING, url)
         if not is_local(port.getHost()):
-            self._factory.warn_if_open()
+            self._clients.warn_if_open()
 
 
 class SignalHandler(Service):
@@ -187,13 +222,18 @@ class StopSignals(SignalHandler):
 
     def received(self, name: str) -> None:
         """See SignalHandler."""
-        now = self._reactor.seconds()
         if self._stopped_at is None:
-            self._stopped_at = now
-            log.info("%s received, stopping", name)
-            self._reactor.stop()
+            self.stop(f"{name} received")
         else:
+            now = self._reactor.seconds()
             self._reactor.callLater(max(self._stopped_at + PATIENCE - now, 0), self._hurry)
+
+    def stop(self, why: str) -> None:
+        """End the process, if it is not ending. `why`: for the log."""
+        if self._stopped_at is None:
+            self._stopped_at = self._reactor.seconds()
+            log.info(events.STOPPING, why)
+            self._reactor.stop()
 
 
 class ReloadSignal(SignalHandler):
@@ -218,15 +258,15 @@ class ReloadSignal(SignalHandler):
     def received(self, name: str) -> None:
         """See SignalHandler."""
         if self._needs_terminal and _foreground() is None:
-            log.info("%s received, as the terminal is closed: stopping", name)
+            log.info(events.TERMINAL_CLOSED, name)
             self._reactor.stop()
             return
-        log.info("%s received, %s", name, "reloading" if self._reloads else "nothing to reload")
+        log.info(events.RELOADING if self._reloads else events.NOTHING_TO_RELOAD, name)
         for reload in self._reloads:
             try:
                 reload()
             except Exception:
-                log.exception("Reloading failed")
+                log.exception(events.RELOAD_FAILED)
 
 
 def _foreground() -> int | None:
@@ -248,18 +288,29 @@ class SignalService(MultiService):
 
     Attributes:
         reloads: what SIGHUP calls; each logs what it did.
+        outlasting: services that run until the last client is gone, and not only until it is sent
+            away; they start with all others.
+        is_draining: whether the server is stopping: it accepts nobody any more.
+        started_at: when it started, in seconds of the reactor's clock.
+        started_at_ms: the same, in milliseconds since 1970.
         telemetry: looks how the server is.
     """
+
+    started_at = 0.0
+    started_at_ms = 0
 
     def __init__(self, reactor: Reactor, factory: SignalFactory, listeners: list[Listener]) -> None:
         super().__init__()
         self._reactor = reactor
         self.factory = factory
-        self.addService(StopSignals(reactor, factory.abort_all))
+        self.is_draining = False
+        self.outlasting = MultiService()
+        self._stop_signals = StopSignals(reactor, factory.abort_all)
+        self.addService(self._stop_signals)
         self.reloads: list[Callable[[], None]] = []
         self.addService(ReloadSignal(reactor, self.reloads))
         self.telemetry = Telemetry(reactor, factory)
-        self.addService(self.telemetry)
+        self.outlasting.addService(self.telemetry)
         patience = Patience(reactor)
         poller = (
             Poller(reactor, factory.outbox, factory.tally) if hasattr(select, "epoll") else None
@@ -272,14 +323,48 @@ class SignalService(MultiService):
         """Return where clients reach the server, now, in the order of the listeners."""
         return [url for service in self._listening for url in service.urls]
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it accepts clients, at all the places where it should."""
+        return all(service.port is not None for service in self._listening)
+
+    def privilegedStartService(self) -> None:
+        """Start what needs privileges."""
+        super().privilegedStartService()
+        self.outlasting.privilegedStartService()
+
+    def startService(self) -> None:
+        """Start everything."""
+        self.started_at = self._reactor.seconds()
+        self.started_at_ms = self.factory.now_ns() // 1_000_000
+        super().startService()
+        self.outlasting.startService()
+
+    def drain(self, why: str) -> None:
+        """End the process as SIGTERM does, if it is not ending. `why`: for the log."""
+        self._stop_signals.stop(why)
+
+    @inlineCallbacks
+    def when_listening(self) -> Generator[Deferred[Any], Any, bool]:
+        """Wait until each place has been tried; return whether the server listens at all of them.
+
+        It must have been started.
+        """
+        for service in self._listening:
+            assert service.attempt is not None
+            yield service.attempt
+        return self.is_listening
+
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """Accept nobody any more, say goodbye to those who are there, and wait a little."""
+        self.is_draining = True
         yield super().stopService()
         gone = self.factory.close_all()
         timeout = self.factory.limits.drain_timeout
         yield gone.addTimeout(timeout, self._reactor, onTimeoutCancel=lambda *_: None)
         self.factory.abort_all()
+        yield maybeDeferred(self.outlasting.stopService)
 
 
 def _tell_operator(sentence: str) -> None:

@@ -18,15 +18,19 @@ class Waiting(Protocol):
 
 
 class Stalls:
-    """Those for whose clients something waits."""
+    """Those for whose clients something waits.
+
+    Attributes:
+        size: bytes that may wait for any time; 0: any number.
+    """
 
     def __init__(self, size: int, patience: int) -> None:
         """
         Args:
-            size: bytes that may wait for any time; 0: any number.
+            size: see Stalls.
             patience: ticks in which a client for which more waits must take something.
         """
-        self._size = size
+        self.size = size
         self._patience = patience
         self._waiting: dict[Waiting, tuple[object, int]] = {}
 
@@ -36,8 +40,7 @@ class Stalls:
 
     def add(self, connection: Waiting) -> None:
         """Look at a connection, something waits for its client."""
-        if self._size:
-            self._waiting[connection] = (None, 0)
+        self._waiting[connection] = (None, 0)
 
     def remove(self, connection: Waiting) -> None:
         """Look at it no more."""
@@ -45,11 +48,13 @@ class Stalls:
 
     def tick(self) -> None:
         """Look at all of them."""
+        if not self.size:
+            return
         for connection, (before, ticks) in list(self._waiting.items()):
             if connection not in self._waiting:
                 continue  # removed meanwhile, by the end of another
             size, mark = connection.backlog()
-            if size <= self._size or mark != before:
+            if size <= self.size or mark != before:
                 self._waiting[connection] = (mark, 0)
             elif ticks + 1 < self._patience:
                 self._waiting[connection] = (mark, ticks + 1)

@@ -11,6 +11,8 @@ from test_attacks_fleet import break_off
 from twisted_signal.frames import TEXT
 from twisted_signal.limits import Limits
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 BURST = Limits().message_burst - 1  # one was the registration
 ATTACKER = "127.0.0.3"
 """Not where the bystanders are."""

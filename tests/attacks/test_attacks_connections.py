@@ -16,6 +16,8 @@ from twisted_signal.frames import CLOSE, PING, TEXT
 from twisted_signal.limits import Limits
 from twisted_signal.sending import CLOSE_TIMEOUT
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

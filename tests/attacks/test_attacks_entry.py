@@ -13,6 +13,8 @@ from tokens import SECRET, base64url, by_key, hs256, public_key, public_pem, sig
 
 from twisted_signal.auth import SUBPROTOCOL
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 HOUR = 3600
 ORIGIN = "https://app.example.com"
 

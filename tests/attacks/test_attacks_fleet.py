@@ -21,6 +21,8 @@ from twisted_signal.descriptors import raise_limit
 from twisted_signal.frames import TEXT
 from twisted_signal.limits import Limits
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -8,6 +8,8 @@ from arena import MAX_PEAK, Arena, arena, lasting, masked, until
 
 from twisted_signal.frames import PING, PONG, TEXT, TEXT_BEGINS, TEXT_ENDS, TEXT_GOES_ON
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 SMALL = 16 * 1024
 """A receive buffer, in bytes."""
 BINARY = 0x82

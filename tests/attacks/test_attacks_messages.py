@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 from arena import MIB, Arena, Client, arena, lasting, masked
 
+from twisted_signal.close_codes import TOO_MANY
 from twisted_signal.frames import TEXT
 from twisted_signal.limits import Limits
 from twisted_signal.messages import NAME_LENGTH
-from twisted_signal.websocket import TOO_MANY
+
+pytestmark = pytest.mark.alone  # it is seen how long others wait
 
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[[A-Z]+\] \w+: .*")
 

@@ -4,11 +4,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from arena import MIB, Wire, arena, lasting
 
 from twisted_signal.admission import BURST
 from twisted_signal.limits import Limits
 from twisted_signal.web.connection import MOST, REQUESTS
+
+pytestmark = pytest.mark.alone  # it is seen how long others wait
 
 SLACK = 2.0
 """Seconds that a timeout may come later: they are counted in whole ones, and one has begun."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from arena import MIB, Arena, arena
 
+pytestmark = pytest.mark.alone  # it is seen how long others wait
+
 STANDSTILL = 0.4
 
 

@@ -69,6 +69,7 @@ CLOSE_NAMES = {
     4403: "forbidden",
     4408: "register_timeout",
     4409: "replaced",
+    4410: "dismissed",
 }
 """The `code` for close codes that no error went before. Others: `closed`."""
 

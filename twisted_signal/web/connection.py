@@ -1,6 +1,5 @@
 """A connection that asks for pages, not for a WebSocket: HTTP by twisted.web, within limits."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -8,12 +7,14 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from twisted_signal import event_log, events
 from twisted_signal.admission import Refusal
 from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer, in_words
-from twisted_signal.web.website import Website, security_headers
+from twisted_signal.web.requests import AnsweredRequest
+from twisted_signal.web.website import Website
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 MOST = 1000
 """Connections that may ask for pages at once."""
@@ -28,10 +29,9 @@ _FULL = Refusal("pages", 503, f"{MOST} connections ask for pages already", 1)
 _MISTAKE = in_words(HTTPStatus.INTERNAL_SERVER_ERROR, "The server made a mistake, see its log")
 
 
-class PageRequest(http.Request):
+class PageRequest(AnsweredRequest):
     """One request. `channel`: the PageChannel that it came by."""
 
-    channel: Any
     _has_body = False
 
     def gotLength(self, length: int | None) -> None:
@@ -54,9 +54,10 @@ class PageRequest(http.Request):
         try:
             answer = self._answer()
         except Exception:
-            log.exception("A request for a page could not be answered")
+            log.exception(events.PAGE_FAILED, about=self.channel.taken_for)
             answer = _MISTAKE
-        self._send(answer)
+        self.server = self.channel.pages.server
+        self.send(answer)
 
     def _answer(self) -> Answer:
         if self.method not in (b"GET", b"HEAD"):
@@ -67,27 +68,6 @@ class PageRequest(http.Request):
             )
         answer: Answer = self.channel.answer(self.uri)
         return answer
-
-    def _send(self, answer: Answer) -> None:
-        self.setResponseCode(answer.status, answer.status.phrase.encode("ascii"))
-        # As bytes: what is no UTF-8 in a header would be an error here.
-        host = self.requestHeaders.getRawHeaders(b"host", [b""])[0].decode("ascii", "replace")
-        for name, value in (
-            ("Server", self.channel.pages.server),
-            ("Content-Type", answer.content_type),
-            *security_headers(host, secure=self.isSecure()),
-            *answer.headers,
-        ):
-            self.setHeader(name, value)
-        body = answer.body
-        if answer.etag is not None:
-            self.setHeader("Cache-Control", "no-cache")
-            if self.setETag(answer.etag.encode("ascii")) is http.CACHED:
-                body = b""
-        if body:
-            self.setHeader("Content-Length", str(len(body)))
-            self.write(body)
-        self.finish()
 
 
 class PageChannel(http.HTTPChannel):
@@ -106,13 +86,13 @@ class PageChannel(http.HTTPChannel):
         self.pages = self.factory = pages
         self.callLater = pages.reactor.callLater
         self.timeOut = IDLE
-        self._channel = channel
+        self.taken_for = channel
         self._left = REQUESTS
 
     def answer(self, uri: bytes) -> Answer:
         """Return what is answered to a GET."""
         path, _, query = uri.decode("ascii", "replace").partition("?")
-        refusal = self._channel.factory.ask(self._channel)
+        refusal = self.taken_for.factory.ask(self.taken_for)
         if refusal is not None:
             retry = (("Retry-After", str(refusal.retry_after)),)
             return in_words(HTTPStatus(refusal.code), refusal.sentence, retry)
@@ -148,9 +128,9 @@ class PageChannel(http.HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone, for the one that it was taken for too."""
         super().connectionLost(reason)
-        self._channel.factory.keep_alive.remove(self)
+        self.taken_for.factory.keep_alive.remove(self)
         self.pages.forget(self)
-        self._channel.connectionLost(reason)
+        self.taken_for.connectionLost(reason)
 
 
 class Pages:
@@ -188,4 +168,4 @@ class Pages:
         """A request was answered. A hook of HTTPChannel's factory."""
         # Without the query, in which a link may have a token.
         path = quoted(request.path.decode("ascii", "replace"))
-        log.debug("Page %s: %s", path, request.code)
+        log.debug(events.PAGE_REQUESTED, path, request.code, about=request.channel.taken_for)

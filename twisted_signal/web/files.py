@@ -3,6 +3,7 @@
 No request names a file: it names an entry of a table, so that nothing outside it can be reached.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import PurePosixPath
 
@@ -31,16 +32,26 @@ _FOR_ALL = (("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy
 
 def read_files() -> dict[str, Answer]:
     """Return what the package has, by path."""
+    found = read_static(__package__, PAGES)
+    for name in ANYWHERE:
+        file = found.pop(f"/static/{name}")
+        found[f"/{name}"] = kept(file.content_type, file.body, _FOR_ALL)
+    found["/favicon.ico"] = found[f"/static/{FAVICON}"]
+    return found
+
+
+def read_static(package: str, pages: Mapping[str, str]) -> dict[str, Answer]:
+    """Return what is in the folder `static` of a package, by path: `/static/` and the name.
+
+    Args:
+        package: its full name.
+        pages: files that have another path: the file by the path.
+    """
     found = {}
-    by_name = {page: path for path, page in PAGES.items()}
-    for file in files(__package__).joinpath("static").iterdir():
+    by_name = {page: path for path, page in pages.items()}
+    for file in files(package).joinpath("static").iterdir():
         content_type = CONTENT_TYPES.get(PurePosixPath(file.name).suffix)
-        if content_type is None:
-            continue  # what an editor leaves behind
-        if file.name in ANYWHERE:
-            found[f"/{file.name}"] = kept(content_type, file.read_bytes(), _FOR_ALL)
-        else:
+        if content_type is not None:  # else it is what an editor leaves behind
             path = by_name.get(file.name, f"/static/{file.name}")
             found[path] = kept(content_type, file.read_bytes())
-    found["/favicon.ico"] = found[f"/static/{FAVICON}"]
     return found

@@ -29,7 +29,7 @@ const LOST_MS = 2_000; // after which ICE is restarted where it lost the peer: i
 const ABANDONED = 4000; // any code but 1000, which would give up the place in the room
 const FINAL_CLOSE_CODES = {
   1002: "protocol_error", 1003: "protocol_error", 1007: "protocol_error", 1009: "message_too_big",
-  4401: "unauthorized", 4403: "forbidden", 4409: "replaced",
+  4401: "unauthorized", 4403: "forbidden", 4409: "replaced", 4410: "dismissed",
 };
 
 /** What went wrong; `code` is the protocol's, or `unreachable`, `closed` and so on of the client's own. */

@@ -1,0 +1,60 @@
+"""Puts the admin endpoint together and beside the server."""
+
+import time
+from typing import Any
+
+from twisted_signal.admin.api import Api, Backend
+from twisted_signal.admin.endpoint import AdminPlace, AdminService
+from twisted_signal.admin.guard import Guard
+from twisted_signal.admin.live import Live
+from twisted_signal.admin.readiness import Readiness
+from twisted_signal.admin.site import AdminSite
+from twisted_signal.admin.stream import Streams
+from twisted_signal.admin.subject import Running
+from twisted_signal.metrics import Exposition
+from twisted_signal.service import SignalService
+from twisted_signal.web.answers import Answer
+from twisted_signal.web.files import read_files, read_static
+
+PAGES = {"/": "index.html"}
+"""The files that have another path than `/static/` and their name."""
+SHARED = ("/static/style.css", "/static/icon.svg", "/favicon.ico")
+"""The files that it has from the pages for clients."""
+
+
+def page_files() -> dict[str, Answer]:
+    """Return the files that the page is made of, by their path."""
+    web = read_files()
+    return read_static(__package__, PAGES) | {path: web[path] for path in SHARED}
+
+
+def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readiness:
+    """Let a server have an admin endpoint, which outlasts its clients.
+
+    Args:
+        service: the server.
+        place: where.
+        reactor: serves it.
+
+    Returns:
+        The checks of `/readyz`, to which others may be added.
+    """
+    readiness = Readiness(service)
+    live = Live(Running(service), time.perf_counter)
+    exposition = Exposition(service.factory, service.telemetry)
+    api = Api(Backend(service, exposition, readiness, Streams(reactor), page_files(), live.viewer))
+    token_file = place.token_file
+    token = None if token_file is None else lambda: token_file.token
+    guard = Guard(token, checks_host=not place.is_unix)
+    factory = service.factory
+    site = AdminSite(api, guard, reactor, factory.server)
+    AdminService(place, site).setServiceParent(service.outlasting)
+
+    def renew() -> None:
+        assert token_file is not None
+        if token_file.renew():
+            site.streams.end()  # they began with the one before
+
+    if token_file is not None:
+        service.reloads.append(renew)
+    return readiness
