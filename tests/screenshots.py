@@ -3,10 +3,13 @@
 python tests/screenshots.py docs/images
 """
 
+import asyncio
 import random
+import re
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from browser import Browser, Page, Visitor, chromium, expect, tls_origin, visitor
@@ -15,6 +18,10 @@ from crowd import crowd
 from played_call import describe, play_call, register
 from processes import running, server
 from test_pages import MOVE, TLS, live
+from textual.widgets import DataTable
+
+from twisted_signal.admin_client import AdminClient
+from twisted_signal.top.screen import Top
 
 LINKS = '{"phone": ["https://192.0.2.7:8766/demo/phone"], "token_required": false}'
 """An address of documents (RFC 5737) in the place of this machine's."""
@@ -139,22 +146,50 @@ def take_status(browser: Browser, directory: Path, folder: Path) -> None:
             lost.close()
             register(astray, "pc", "lab-2b", client_type="pc")
             describe(astray, "offer", "phome1")
-            for scheme in ("light", "dark"):
-                for is_phone in (False, True):
-                    ending = ("-on-phone" if is_phone else "") + f"-{scheme}" * (scheme == "dark")
-                    with visitor(browser, phone=is_phone, color_scheme=scheme) as guest:
-                        for name in ("rooms", "clients", "calls"):
-                            if name == "calls" or (scheme, is_phone) != ("dark", True):
-                                page = open_status(guest, f"{status}#/{name}")
-                                take(page, directory, f"status-{name}{ending}")
-                        page.get_by_role("link", name="pc → phone1").first.click()
-                        expect(page.locator("svg.sequence")).to_be_visible()
-                        # All of it, however high.
-                        page.screenshot(
-                            path=directory / f"status-call{ending}.png",
-                            animations="disabled",
-                            full_page=True,
+            for scheme, is_phone, names in STATUS:
+                with visitor(browser, phone=is_phone, color_scheme=scheme) as guest:
+                    ending = "-on-phone" * is_phone + "-dark" * (scheme == "dark")
+                    for name in names:
+                        is_call = name == "call"
+                        page = open_status(guest, f"{status}#/{'calls' if is_call else name}")
+                        if is_call:
+                            page.get_by_role("link", name="pc → phone1").first.click()
+                            expect(page.locator("svg.sequence")).to_be_visible()
+                        path = (
+                            directory / f"status-{name.replace('calls-open', 'call')}{ending}.png"
                         )
+                        # A call is shown in all its length.
+                        page.screenshot(path=path, animations="disabled", full_page=name == "call")
+            take_terminal(browser, AdminClient(status), directory)
+
+
+STATUS = (
+    ("light", False, ("rooms", "calls", "call")),
+    ("dark", False, ("clients", "call")),
+    ("light", True, ("call",)),
+    ("dark", True, ("calls",)),
+)
+"""The scheme, whether the screen is a phone's, and what is looked at."""
+
+
+def take_terminal(browser: Browser, client: AdminClient, directory: Path) -> None:
+    """Take the picture of `vislam-signal top`."""
+
+    async def picture() -> str:
+        app = Top(client)
+        async with app.run_test(size=(132, 30)) as pilot:
+            await pilot.press("c")
+            while app.query_one(DataTable).row_count < 20:
+                await pilot.pause(0.05)
+            return app.export_screenshot()
+
+    with ThreadPoolExecutor() as threads:  # Playwright has the event loop of this one
+        drawn = threads.submit(asyncio.run, picture()).result()
+    drawn = re.sub(r"@font-face \{[^}]*\}", "", drawn)  # which it would fetch
+    with visitor(browser) as guest:
+        page = guest.context.new_page()
+        page.set_content(f"<style>body {{ margin: 0 }} svg {{ width: 1280px }}</style>{drawn}")
+        page.locator("svg").first.screenshot(path=directory / "top.png", omit_background=True)
 
 
 def open_status(guest: Visitor, url: str) -> Page:

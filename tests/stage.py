@@ -5,6 +5,7 @@ import re
 import socket
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import PATIENCE
@@ -24,12 +25,13 @@ def examples_of(page: Path) -> list[str]:
     return re.findall(r"```signal\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def play(url: str, example: str) -> None:
-    """Play an example against the server at a URL."""
+def play(url: str, example: str) -> list[dict[str, Any]]:
+    """Play an example against the server at a URL; return what it told."""
     with ExitStack() as stack:
         stage = Stage(url, stack)
         for line in example.strip().splitlines():
             stage.play(line)
+    return stage.told
 
 
 class Stage:
@@ -40,6 +42,7 @@ class Stage:
         self._stack = stack
         self._connections: dict[str, ClientConnection] = {}
         self._resume_tokens: dict[str, str] = {}
+        self.told: list[dict[str, Any]] = []
 
     def connection(self, name: str, path: str = "/") -> ClientConnection:
         if name not in self._connections:
@@ -75,6 +78,7 @@ class Stage:
             shown = json.loads(re.sub(r": …", ': "…"', rest))
             assert matches(shown, told), f"{line}\nbut it was told {told}"
             self._resume_tokens[name] = told.get("resume_token")
+            self.told.append(told)
 
 
 def matches(shown: object, told: object) -> bool:

@@ -387,8 +387,9 @@ class TestTheConnection:
             expect(page.locator("#state")).to_have_text(state)
 
 
-@pytest.mark.parametrize("is_phone", [False, True], ids=["wide", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "is_phone"), [("light", False), ("dark", True)], ids=["light-wide", "dark-phone"]
+)
 def test_the_page_can_be_used_by_all(
     watched: Server, browser: Browser, scheme: str, *, is_phone: bool
 ) -> None:

@@ -13,6 +13,8 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text",
+    "events",
+    "event_log",
     "errors",
     "messages",
     "close_codes",
@@ -49,6 +51,7 @@ CORE = (
     "inquiry",
     "stalls",
     "history",
+    "log_bounds",
 )
 
 

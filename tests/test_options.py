@@ -14,6 +14,7 @@ from typed import parse
 
 from twisted_signal import __version__, logs, option_table, options
 from twisted_signal.limits import Limits
+from twisted_signal.log_levels import Levels
 from twisted_signal.options import Options
 from twisted_signal.outbox import Outbox
 
@@ -59,21 +60,23 @@ def test_a_host_may_be_a_name() -> None:
 
 @pytest.mark.parametrize("level", ["DEBUG", "info", "Warning", "error"])
 def test_a_log_level_may_be_in_any_case(
-    level: str, started_logs: list[tuple[Any, str, Outbox]]
+    level: str, started_logs: list[tuple[Any, Levels, Outbox]]
 ) -> None:
     options = parse("--log-level", level)
 
-    assert started_logs == [(None, level.upper(), options.outbox)]
+    assert started_logs == [(None, Levels(level.upper()), options.outbox)]
 
 
-def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str, Outbox]]) -> None:
+def test_the_log_is_told_who_runs_the_server(
+    started_logs: list[tuple[Any, Levels, Outbox]],
+) -> None:
     runner = usage.Options()  # as twist's, which writes no pid file
     options = Options()
     options.parent = runner
 
     options.parseOptions([])
 
-    assert started_logs == [(runner, "INFO", options.outbox)]
+    assert started_logs == [(runner, Levels("INFO"), options.outbox)]
 
 
 def test_the_limits_have_defaults() -> None:
@@ -140,6 +143,10 @@ WRONG = [
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
     (["--max-buffer", "-1"], "--max-buffer must be a number from 0 to 2147483648, not -1"),
     (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
+    (["--log-level", "INFO,relay=DEBG"], "ERROR, not DEBG; did you mean DEBUG?"),
+    (["--log-level", "websockets=DEBUG"], "not there, websockets; did you mean websocket?"),
+    (["--log-format", "xml"], "--log-format must be one of text, json, not xml"),
+    (["--log-format", "json", "--qr"], "--qr prints for people"),
     (
         ["--duplicate-id", "Probe"],
         "--duplicate-id must be one of probe, replace, reject, not Probe",
@@ -190,7 +197,7 @@ def test_what_is_typed_wrong_is_one_sentence(arguments: list[str], sentence: str
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_arguments: object) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
         raise PermissionError(13, "Permission denied", "/var/log/x")
 
     monkeypatch.setattr(logs, "start", refuse)
@@ -225,6 +232,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--tls-port": option_table.DEFAULT_TLS_PORT,
         "--admin-endpoint": option_table.DEFAULT_ADMIN_ENDPOINT,
         "--log-level": "INFO",
+        "--log-format": "text",
         "--duplicate-id": "probe",
         "--turn-ttl": option_table.TURN_TTL,
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}

@@ -1,7 +1,7 @@
 import random
-from dataclasses import dataclass
 
 import pytest
+from logged import Someone
 from plain import NOW_NS, PlainClient
 
 from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
@@ -10,11 +10,12 @@ from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.registry import Member, Registry
 
 
-@dataclass
-class Holder:
+class Holder(Someone):
     """Implements `registry.Owner`."""
 
-    member: Member | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.member: Member | None = None
 
 
 def join(

@@ -11,6 +11,8 @@ SHARE = 20
 """A view may be older by this part of the time for which nothing has happened, which is 5 %."""
 OLDEST = 30 * SECOND
 """How old a view may be in any case."""
+QUIET = 5 * SECOND
+"""How old the views of rooms may be in which nobody calls: each look goes through a thousand."""
 LATE = 10 * SECOND
 """From what on a view is made anew, however many are: nobody has looked for so long."""
 
@@ -25,6 +27,8 @@ class CallBoard:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._kept: dict[int, _Kept] = {}
+        self._quiet: list[CallView] = []
+        self._quiet_at_ns = 0
 
     def views(self, now_ns: int) -> list[CallView]:
         """Return what `diagnosis.call_views` does, but for what changed by time a little ago.
@@ -50,8 +54,10 @@ class CallBoard:
         self._kept = {
             call.number: made.get(call.number) or self._kept[call.number] for call in calls
         }
-        views = [kept.view for kept in self._kept.values()]
-        return in_order(views, quiet_rooms(registry, nearest, now_ns))
+        if not 0 <= now_ns - self._quiet_at_ns < QUIET:
+            self._quiet = list(quiet_rooms(registry, nearest, now_ns))
+            self._quiet_at_ns = now_ns
+        return in_order([kept.view for kept in self._kept.values()], self._quiet)
 
 
 class _Kept:

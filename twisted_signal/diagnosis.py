@@ -5,6 +5,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from twisted_signal.calls import Calls
 from twisted_signal.case import Case, Diagnosis, in_words
 from twisted_signal.nearest import Nearest
 from twisted_signal.registry import Member, Registry, Room
@@ -146,19 +147,27 @@ def quiet_rooms(registry: Registry, nearest: Nearest, now_ns: int) -> Iterator[C
     calls, numbers = registry.calls, registry.calls.quiet_numbers
     calls.quiet_numbers = {}
     for room in islice(reversed(registry.rooms.values()), LOOKED_THROUGH):
-        members = list(room.members.values()) if len(room.members) <= 2 else []
-        if any(
-            now_ns - member.joined_at_ns < ANSWER_TIME
-            or member.last_partner is not None
-            or calls.is_known(room.room_id, member.client_id)
-            for member in members
-        ):
+        if len(room.members) > 2 or not _is_quiet(room, calls, now_ns):
             continue
-        if members and len(calls.quiet_numbers) < MOST_QUIET:
-            last_ns = max(member.joined_at_ns for member in members)
-            key = (room.room_id, last_ns)
-            number = calls.quiet_numbers[key] = numbers.get(key) or calls.next_number()
-            yield _quiet_view(number, room, members, nearest, now_ns)
+        members = list(room.members.values())
+        last_ns = max(member.joined_at_ns for member in members)
+        key = (room.room_id, last_ns)
+        number = calls.quiet_numbers[key] = numbers.get(key) or calls.next_number()
+        yield _quiet_view(number, room, members, nearest, now_ns)
+        if len(calls.quiet_numbers) == MOST_QUIET:
+            break
+
+
+def _is_quiet(room: Room, calls: Calls, now_ns: int) -> bool:
+    """Tell whether nobody of a room calls, and all have been there for a while."""
+    for member in room.members.values():
+        if (
+            member.last_partner is not None
+            or now_ns - member.joined_at_ns < ANSWER_TIME
+            or calls.is_known(room.room_id, member.client_id)
+        ):
+            return False
+    return True
 
 
 def _quiet_view(

@@ -1,15 +1,16 @@
 """Rooms and who is in them. No I/O, no clock, no Twisted."""
 
-import logging
 import random
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
+from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog, Waiting
 from twisted_signal.calls import Calls
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.event_log import Subject
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
@@ -18,7 +19,7 @@ from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 from twisted_signal.timeline import Flow, StepKind
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 
 class DuplicateId(StrEnum):
@@ -32,7 +33,7 @@ class DuplicateId(StrEnum):
     """The other one keeps it."""
 
 
-class Owner(Protocol):
+class Owner(Subject, Protocol):
     """Who has a place in a room. `member`: the place; None as soon as it is given up."""
 
     member: "Member | None"
@@ -212,7 +213,7 @@ class Registry:
                 raise RoomFull(room_id, others)
         else:
             room = self.rooms[room_id] = Room(room_id, self.calls, now_ns)
-            log.info("Room opened: %s", room.label)
+            log.info(events.ROOM_OPENED, room.label, about=owner)
         member = room.members[client_id] = Member(
             owner, client, room, client_id, client_type, now_ns=now_ns
         )
@@ -221,7 +222,8 @@ class Registry:
         if leaving is not None:
             member.backlog = leaving.backlog
             self.leave(leaving, now_ns)
-        self.calls.join(room_id, member)
+        if room_id in self.calls.of_rooms:
+            self.calls.join(room_id, member)
         owner.member = member
         return member
 
@@ -236,10 +238,11 @@ class Registry:
         self.tally.members -= 1
         member.owner.member = None
         self.forget(member)
-        self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
+        if room.room_id in self.calls.of_rooms:
+            self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
         if not room.members:
             del self.rooms[room.room_id]
-            log.info("Room closed: %s", room.label)
+            log.info(events.ROOM_CLOSED, room.label, about=member.owner)
 
     def remember(self, member: Member) -> str:
         """Let a member's place be kept when its connection breaks; return the token for it."""

@@ -1,7 +1,6 @@
 """What peers say to each other: whom it is for, and what becomes of it where nobody is there."""
 
-import logging
-
+from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog
 from twisted_signal.errors import (
     NobodyThere,
@@ -20,7 +19,7 @@ from twisted_signal.messages import (
 )
 from twisted_signal.registry import Member, Room
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 
 def relay(message: Relay, sender: Member, now_ns: int) -> None:
@@ -71,7 +70,7 @@ def send(message: Message, sender: Member) -> None:
         try:
             _pass_on(message, sender, peer)
         except SignalError as error:
-            log.debug("No message from %s to %s: %s", sender.label, peer.label, error)
+            log.debug(events.NOT_RELAYED, sender.label, peer.label, error, about=sender.owner)
 
 
 def tell_room(room: Room, message: PeerJoined | PeerLeft, about: Member) -> None:
@@ -118,9 +117,8 @@ def _pass_on(message: Relay | Message, sender: Member, target: Member) -> None:
     sender.last_partner = target.client_id
     target.last_partner = sender.client_id
     if log.isEnabledFor(message.log_level):  # for candidates, most of all, it is not
-        log.log(
-            message.log_level, "Relayed %s from %s to %s", message.kind, sender.label, target.label
-        )
+        said = (message.kind, sender.label, target.label)
+        log.say(message.log_level, events.RELAYED, said, sender.owner)
 
 
 def _see(message: Relay, sender: Member, target: Member, now_ns: int) -> None:
@@ -163,13 +161,9 @@ def _wait(message: Relay, member: Member, now_ns: int) -> None:
         raise TooManyWaiting(member.room.room_id, member.backlog.limit)
     if isinstance(message, Offer):
         member.room.calls.wait(member.room.room_id, member, now_ns)
-    log.log(
-        message.log_level,
-        "Kept %s from %s: nobody else is in room %s yet",
-        message.kind,
-        member.label,
-        member.room.label,
-    )
+    if log.isEnabledFor(message.log_level):
+        said = (message.kind, member.label, member.room.label)
+        log.say(message.log_level, events.KEPT, said, member.owner)
 
 
 def _hand_over(sender: Member, target: Member, now_ns: int) -> None:

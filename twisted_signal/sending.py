@@ -4,7 +4,7 @@ Small things go to the socket at once, past the transport's buffer. What the soc
 waits here, up to a limit, until the transport asks for it.
 """
 
-import logging
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -12,11 +12,12 @@ from twisted.internet.interfaces import INegotiated, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.protocols.policies import ProtocolWrapper
 
+from twisted_signal import event_log, events
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 from twisted_signal.tcp import is_stuck, round_trip_ms, unacknowledged
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
@@ -26,6 +27,10 @@ STALL_SIZE = 64 * 1024
 """Bytes that may wait for a client that takes nothing of them."""
 STALL_PATIENCE = 10
 """Seconds in which it must take something of more than that."""
+SLACK = 48
+"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
+RECORD = 2**14
+"""Bytes in a record of TLS (RFC 8446, section 5.1), which arrives whole or not at all."""
 LINGER_SIZE = 256 * 1024
 """Bytes that a client may have on their way, or send, after the last word to it."""
 
@@ -50,6 +55,8 @@ class SendingProtocol(SlimProtocol):
     address: str
     """The client's, for people."""
     factory: Any  # a ChannelFactory
+    source: str | None
+    """See `event_log.Subject`."""
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
     def __init__(self) -> None:
@@ -60,6 +67,10 @@ class SendingProtocol(SlimProtocol):
         self._out: list[bytes] | None = None
         self._waiting: list[bytes] | None = None
         self._waiting_size = 0
+
+    def log_fields(self) -> dict[str, object]:
+        """See `event_log.Subject`."""
+        return {"address": self.address}
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -193,6 +204,24 @@ class SendingProtocol(SlimProtocol):
                 waiting += unacknowledged(tcp)
         return gathered + waiting
 
+    def lost_frames(self, sizes: Iterable[int]) -> int:
+        """Return how many frames have not, or not wholly, arrived.
+
+        Args:
+            sizes: of what was sent, the last one first, in bytes.
+        """
+        # What TLS adds to each record is not taken off: rather a message twice than one lost.
+        left = self.unarrived - SLACK
+        if left > 0 and self.is_secure:
+            left += RECORD
+        lost = 0
+        for size in sizes:
+            if left <= 0:
+                return lost
+            left -= size
+            lost += 1
+        return lost + (left > 0)
+
     def backlog(self) -> tuple[int, object]:
         """See `stalls.Waiting`."""
         tcp = self._tcp()
@@ -311,7 +340,7 @@ class SendingProtocol(SlimProtocol):
             reason: why, for the log.
         """
         self.factory.refusals.count[kind] += 1
-        log.warning("Dropping the connection of %s: %s", self.address, reason)
+        log.warning(events.DROPPING, self.address, reason, about=self)
         self._drop_quietly(reason)
 
     def _drop_quietly(self, reason: str) -> None:

@@ -5,7 +5,6 @@ in `session`. Autobahn's own timers stay off: they live on a reactor of their ow
 for all connections will do (`keepalive`).
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_signal import close_codes
+from twisted_signal import close_codes, event_log, events
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
@@ -32,24 +31,23 @@ from twisted_signal.messages import (
     Register,
     ServerMessage,
 )
-from twisted_signal.sending import CLOSE_TIMEOUT
+from twisted_signal.sending import CLOSE_TIMEOUT, SLACK
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
-from twisted_signal.text import quoted
+from twisted_signal.text import Shown, quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
-SLACK = 48
-"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
-RECORD = 2**14
-"""Bytes in a record of TLS (RFC 8446, section 5.1), which arrives whole or not at all."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
 FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
+
+
+NO_CODE = Shown("none", None)
 
 
 class SignalProtocol(Channel):
@@ -113,11 +111,17 @@ class SignalProtocol(Channel):
             self.factory.expect(self, register_timeout)
         else:
             self.factory.watch(self)
-        log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         factory = self.factory
         self._session = session = Session(
-            self, factory.registry, self.address, factory.verifier, self._token, ice=factory.ice
+            self,
+            factory.registry,
+            self.address,
+            factory.verifier,
+            self._token,
+            ice=factory.ice,
+            source=self.source,
         )
+        log.info(events.CONNECTED, self.address, quoted(self.http_request_path), about=session)
         self._token = None
         factory.tally.handshake.observe(factory.reactor.seconds() - self.connected_at)
         self._arrive(session, self._conversation.opened)
@@ -207,7 +211,7 @@ class SignalProtocol(Channel):
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
         if code not in (None, close_codes.NORMAL, close_codes.GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
-            log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
+            log.warning(events.CLOSING, self._session.label, code, said, about=self._session)
         if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
             self._lose(self._session)
         else:
@@ -219,17 +223,18 @@ class SignalProtocol(Channel):
         """The connection is gone, for whatever reason."""
         self._end_timers()
         if self._session is None:
-            log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
+            log.debug(events.NO_WEBSOCKET, self.address, reason, about=self)
             return
         self._conversation.end()
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
         log.info(
-            "Disconnected: %s, code %s%s",
+            events.DISCONNECTED,
             self._session.label,
-            "none" if code is None else code,
-            f" {quoted(reason)}" if reason else "",
+            NO_CODE if code is None else code,
+            Shown(f" {quoted(reason)}", reason) if reason else "",
+            about=self._session,
         )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -237,6 +242,10 @@ class SignalProtocol(Channel):
         super().connectionLost(reason)
         self._session = None  # they know each other: else they wait for the garbage collector
         self.factory.disconnected(self)
+
+    def log_fields(self) -> dict[str, object]:
+        """See `event_log.Subject`."""
+        return super().log_fields() if self._session is None else self._session.log_fields()
 
     def _drop_quietly(self, reason: str) -> None:
         super()._drop_quietly(reason)
@@ -255,20 +264,16 @@ class SignalProtocol(Channel):
 
     def expire(self) -> None:
         """The opening handshake, the registration or the closing handshake took too long."""
-        if self.state == OPEN:
-            self._expire_registration()
-        else:
-            super().expire()
-
-    def _expire_registration(self) -> None:
         session = self._session
-        assert session is not None, "it is made when the WebSocket opens"
-        if session.is_entering:
+        if self.state != OPEN or session is None:
+            super().expire()
+        elif session.is_entering:
             self.factory.expect(self, self.factory.limits.probe_timeout)
         else:
             seconds = self.factory.limits.register_timeout
             self.factory.refusals.count["register_timeout"] += 1
-            self.close(close_codes.REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+            reason = f"You have not registered within {seconds} s"
+            self.close(close_codes.REGISTER_TIMEOUT, reason)
 
     def deliver(self, message: ServerMessage) -> None:
         """See `connection.Client`."""
@@ -286,17 +291,8 @@ class SignalProtocol(Channel):
 
     def lost_of(self, messages: Sequence[ServerMessage]) -> int:
         """See `connection.Client`."""
-        # What TLS adds to each record is not taken off: rather a message twice than one lost.
-        left = self.unarrived - SLACK
-        if left > 0 and self.is_secure:
-            left += RECORD
-        lost = 0
-        for message in reversed(messages):
-            if left <= 0:
-                return lost
-            left -= len(frame(TEXT, self._conversation.encode(message) or b""))
-            lost += 1
-        return lost + (left > 0)
+        payloads = (self._conversation.encode(each) or b"" for each in reversed(messages))
+        return self.lost_frames(len(frame(TEXT, payload)) for payload in payloads)
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
@@ -382,7 +378,7 @@ class SignalProtocol(Channel):
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         self.factory.refusals.count["internal_error"] += 1
-        log.error("A message from %s could not be handled", session.label, exc_info=error)
+        log.error(events.MESSAGE_FAILED, session.label, exc_info=error, about=session)
         self.close(close_codes.INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _end_timers(self) -> None:
@@ -390,11 +386,14 @@ class SignalProtocol(Channel):
         self._end_expiry()
 
     def _end_expiry(self) -> None:
-        if self._expiry is not None and self._expiry.active():
-            self._expiry.cancel()
+        _cancel(self._expiry)
         self._expiry = None
 
     def _end_silence(self) -> None:
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
+        _cancel(self._silence)
         self._silence = None
+
+
+def _cancel(timer: IDelayedCall | None) -> None:
+    if timer is not None and timer.active():
+        timer.cancel()

@@ -4,7 +4,6 @@ A request is small, and must be there in time, and its answer be read in time. W
 is told so once, and must connect anew, which the rate of connections bounds.
 """
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +13,7 @@ from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import peer_text
 from twisted_signal.admin.api import Api, refusal
 from twisted_signal.admin.errors import ApiError
@@ -26,7 +26,7 @@ from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer
 from twisted_signal.web.requests import AnsweredRequest
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 MOST = 100
 """Connections at once."""
@@ -103,7 +103,7 @@ class AdminRequest(AnsweredRequest):
         except ApiError as error:
             answer = self._refuse(site, error)
         except Exception:
-            log.exception("A request to the admin endpoint could not be answered")
+            log.exception(events.ADMIN_REQUEST_FAILED)
             answer = _MISTAKE
         if isinstance(answer, Events):
             self._stream(site, answer)
@@ -320,4 +320,5 @@ class AdminSite(ServerFactory):
     def log(self, request: AdminRequest) -> None:
         """A request was answered. A hook of HTTPChannel's factory."""
         path = quoted(request.path.decode("ascii", "replace"))
-        log.debug("Admin %s %s: %s", request.method.decode("ascii", "replace"), path, request.code)
+        method = request.method.decode("ascii", "replace")
+        log.debug(events.ADMIN_REQUESTED, method, path, request.code)

@@ -1,9 +1,11 @@
 """Calls of aiortc's connections: `pip install vislam-signal[aiortc]`.
 
-pc = RTCPeerConnection(rtc_configuration(signal))
-pc.addTrack(camera)
-call = await connect_peer(signal, pc)
-await call.ended()
+    pc = RTCPeerConnection(rtc_configuration(signal))
+    pc.addTrack(camera)
+    call = await connect_peer(signal, pc)
+    await call.ended()
+
+`docs/clients.md` says what the application sees to, and what is seen to.
 """
 
 import asyncio

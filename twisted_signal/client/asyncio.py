@@ -1,10 +1,12 @@
 """The client for asyncio, on the `websockets` library: `pip install vislam-signal[client]`.
 
-from twisted_signal.client.asyncio import connect
+    from twisted_signal.client.asyncio import connect
 
-async with connect("ws://127.0.0.1:8765", room="lab1", client_id="pc") as signal:
-    async for event in signal:
-        ...
+    async with connect("ws://127.0.0.1:8765", room="lab1", client_id="pc") as signal:
+        async for event in signal:
+            ...
+
+`twisted_signal.client.twisted` is the same for Twisted.
 """
 
 import asyncio

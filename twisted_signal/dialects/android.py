@@ -49,13 +49,13 @@ class Names(Struct):
 
 
 class FlatOffer(Struct, tag="offer"):
-    """`sdp`: the SDP text, a JSON string."""
+    """An offer. `sdp`: the SDP text, a JSON string."""
 
     sdp: Raw
 
 
 class FlatAnswer(Struct, tag="answer"):
-    """`sdp`: the SDP text, a JSON string."""
+    """An answer. `sdp`: the SDP text, a JSON string."""
 
     sdp: Raw
 

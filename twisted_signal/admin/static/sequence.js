@@ -28,11 +28,7 @@ const KINDS = {
 
 const named = (kind) => KINDS[kind] ?? [kind.replaceAll("_", " "), "mark"];
 
-/** Return what a step is called, in a line. A count of candidates says by itself what it is. */
-function label({ kind, detail }) {
-  if (!detail) return named(kind)[0];
-  return kind === "last_candidate" && detail.includes("candidate") ? detail : `${named(kind)[0]}: ${detail}`;
-}
+const label = ({ kind, detail }) => (detail ? `${named(kind)[0]}: ${detail}` : named(kind)[0]);
 
 /** Return a text that is no longer than fits. */
 const cut = (text, most) => (text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text);
