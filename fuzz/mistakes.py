@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from twisted_signal.logs import LineFormatter
+from twisted_signal.log_lines import JsonForm, TextForm
 
 
 class Mistake(AssertionError):
@@ -16,13 +16,14 @@ class _Listener(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines = LineFormatter()
+        self._forms = (TextForm(), JsonForm())
         self.errors: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        line = self._lines.line(record.created, record.levelno, record.name, message)
-        assert line.isprintable(), f"a line of the log that can be forged: {line!r}"
+        for form in self._forms:
+            # Without the traceback, which has lines of its own in the one form.
+            line = form.format(logging.makeLogRecord({**vars(record), "exc_info": None}))
+            assert line.isprintable(), f"a line of the log that can be forged: {line!r}"
         if record.levelno >= logging.ERROR:
             self.errors.append(record)
 

@@ -10,6 +10,7 @@ from memory import Memory, MemoryTransport
 from twisted.internet.address import IPv4Address
 
 from twisted_signal.admin.api import Api, Backend
+from twisted_signal.admin.errors import BadQuery
 from twisted_signal.admin.guard import Guard
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminChannel, AdminSite
@@ -104,11 +105,33 @@ class AdminMemory(Memory):
         """Return the answer to one request on a connection of its own."""
         line = self.dial()
         line.send(request(path, method, headers, body))
-        return line.reply()
+        reply = line.reply()
+        line.transport.end()
+        return reply
 
     def post(self, path: str, body: bytes = b"", **headers: str) -> Reply:
         """As `ask`, to have something done."""
         return self.ask(path, "POST", {**POST, **headers}, body)
+
+
+class Counter:
+    """Counts how often it is asked; says so, or nothing at all. Implements `stream.Source`."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.is_silent = False
+        self.fails = False
+
+    def begin(self, query: Mapping[str, str], now: float) -> bytes:
+        if query["search"] == "wrong":
+            raise BadQuery("search is wrong.")
+        return b"data: begin\n\n"
+
+    def tick(self, now: float) -> bytes | None:
+        self.asked += 1
+        if self.fails:
+            raise RuntimeError("a mistake")
+        return None if self.is_silent else b"data: %d\n\n" % self.asked
 
 
 class AdminLine:

@@ -14,12 +14,13 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Dialog,
     Page,
     expect,
     sync_playwright,
 )
 
-__all__ = ["Browser", "Page", "Visitor", "chromium", "expect", "tls_origin", "visitor"]
+__all__ = ["Browser", "Dialog", "Page", "Visitor", "chromium", "expect", "tls_origin", "visitor"]
 
 CHROMIUM = "/usr/bin/chromium"
 

@@ -10,7 +10,7 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -36,6 +36,7 @@ class Caller:
         *,
         over: socket.socket | None = None,
         receive_buffer: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Connect, and open the WebSocket.
 
@@ -45,6 +46,7 @@ class Caller:
             over: a connection to the server; None: a new one.
             receive_buffer: what the kernel holds for the client, in bytes, of which it makes twice
                 as many; None: as much as it likes.
+            headers: of the opening handshake, besides those that must be there.
         """
         uri = parse_uri(url)
         if over is None:
@@ -56,7 +58,9 @@ class Caller:
         self.socket = over if tls is None else tls.wrap_socket(over, server_hostname=uri.host)
         self._websocket = ClientProtocol(uri, max_size=None)
         self._heard: list[str] = []
-        self._websocket.send_request(self._websocket.connect())
+        request = self._websocket.connect()
+        request.headers.update(headers or {})
+        self._websocket.send_request(request)
         self._flush()
         give_up = time.monotonic() + PATIENCE
         while self._websocket.state is State.CONNECTING:
@@ -103,7 +107,9 @@ class Caller:
         return [json.loads(text) for text in heard]
 
     def close(self) -> None:
-        """Take leave, and wait until the server has ended the connection."""
+        """Take leave, and wait until the server has ended the connection. Twice is once."""
+        if self.socket.fileno() < 0:
+            return
         with suppress(ConnectionError, ssl.SSLError):
             if self._websocket.state is State.OPEN:
                 self._websocket.send_close(1000)

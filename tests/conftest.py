@@ -1,15 +1,23 @@
 """Fixtures that several test modules share."""
 
 import fcntl
+import io
+import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from processes import Restarted, Server, server
+from twisted.logger import globalLogPublisher
 from ways import Way, way
 
 from twisted_signal import logs
+from twisted_signal.event_log import EventLogger
+from twisted_signal.log_levels import Levels, set_level
+from twisted_signal.logs import observer
 from twisted_signal.outbox import Outbox
 
 
@@ -65,8 +73,41 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str, Outbox]]:
+def started_logs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Levels, Outbox]]:
     """What the log was told to do; it is the test runner's log that goes on."""
-    calls: list[tuple[Any, str, Outbox]] = []
-    monkeypatch.setattr(logs, "start", lambda *arguments: calls.append(arguments))
+    calls: list[tuple[Any, Levels, Outbox]] = []
+    monkeypatch.setattr(logs, "start", lambda *arguments, **_: calls.append(arguments))
     return calls
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """What a test changes of the process's logging is put back."""
+    loggers = [logging.getLogger(), logging.getLogger("twisted_signal")]
+    before = [(logger.handlers[:], logger.level) for logger in loggers]
+    raising, rotating = logging.raiseExceptions, signal.getsignal(signal.SIGUSR1)
+    yield
+    EventLogger.writers = [None]
+    set_level(Levels())  # none of a single module stays
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    logging.raiseExceptions = raising
+    signal.signal(signal.SIGUSR1, rotating)
+
+
+@pytest.fixture
+def log_stdout(restored_logging: None, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """Where a log goes that is started: sys.stdout itself is the test runner's."""
+    written = io.StringIO()
+    monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=written))
+    return written
+
+
+@pytest.fixture
+def log_started(log_stdout: io.StringIO) -> Iterator[io.StringIO]:
+    """The log as a server has it, at DEBUG, with Twisted's events in it."""
+    logs.start(None, Levels("DEBUG"), Outbox())
+    globalLogPublisher.addObserver(observer)
+    yield log_stdout
+    globalLogPublisher.removeObserver(observer)

@@ -3,13 +3,25 @@
 python tests/screenshots.py docs/images
 """
 
+import asyncio
+import random
+import re
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from browser import Browser, Page, Visitor, chromium, expect, tls_origin, visitor
-from processes import server
+from caller import Caller
+from crowd import crowd
+from played_call import describe, play_call, register
+from processes import running, server
 from test_pages import MOVE, TLS, live
+from textual.widgets import DataTable
+
+from twisted_signal.admin_client import AdminClient
+from twisted_signal.top.screen import Top
 
 LINKS = '{"phone": ["https://192.0.2.7:8766/demo/phone"], "token_required": false}'
 """An address of documents (RFC 5737) in the place of this machine's."""
@@ -93,8 +105,104 @@ def take_all(browser: Browser, origin: str, directory: Path, scheme: str) -> Non
         take(sending, directory, f"phone-live{ending}")
 
 
+_rng = random.Random(3)
+
+
+def think() -> None:
+    """Wait a little, as clients do between the steps of a call."""
+    time.sleep(_rng.random() / 4)
+
+
+TOWNS = ("lab", "hall", "roof", "garage", "corridor", "atrium", "cellar", "yard")
+
+
+def take_status(browser: Browser, directory: Path, folder: Path) -> None:
+    """Take the pictures of the status page, of a server with some rooms and calls."""
+    options = ("--port", "0", "--host", "127.0.0.1", "--trust-proxy", "127.0.0.1")
+    admin = ("--admin-endpoint", "tcp:0:interface=127.0.0.1")
+    script = Path(__file__).with_name("pictured_server.py")
+    rooms = [f"{TOWNS[number % len(TOWNS)]}-{number + 1}" for number in range(140)]
+    places = [
+        place for room in rooms for place in ((room, "phone1", "android"), (room, "pc", "pc"))
+    ]
+    addresses = [f"198.51.100.{number % 250 + 1}" for number in range(len(places))]
+    with running(sys.executable, script, *options, *admin, cwd=folder) as started:
+        url = started.wait_for(r"Listening on (\S+)")[1]
+        status = started.wait_for(r"Admin page on (\S+)")[1]
+        with (
+            crowd(url, places, addresses),
+            Caller(url) as pc,
+            Caller(url) as phone,
+            Caller(url) as other,
+            Caller(url) as lost,
+            Caller(url) as astray,
+        ):
+            register(phone, "phone1", "studio", client_type="android")
+            register(pc, "pc", "studio", client_type="pc")
+            play_call(pc, phone, ["192.168.1.7", "192.168.1.8"], ["10.0.0.9"] * 3, think)
+            register(other, "phone1", "workshop", client_type="android")
+            register(lost, "pc", "workshop", client_type="pc")
+            play_call(lost, other, ["192.168.4.20"], ["192.168.4.31"], think)
+            lost.close()
+            register(astray, "pc", "lab-2b", client_type="pc")
+            describe(astray, "offer", "phome1")
+            for scheme, is_phone, names in STATUS:
+                with visitor(browser, phone=is_phone, color_scheme=scheme) as guest:
+                    ending = "-on-phone" * is_phone + "-dark" * (scheme == "dark")
+                    for name in names:
+                        is_call = name == "call"
+                        page = open_status(guest, f"{status}#/{'calls' if is_call else name}")
+                        if is_call:
+                            page.get_by_role("link", name="pc → phone1").first.click()
+                            expect(page.locator("svg.sequence")).to_be_visible()
+                        path = (
+                            directory / f"status-{name.replace('calls-open', 'call')}{ending}.png"
+                        )
+                        # A call is shown in all its length.
+                        page.screenshot(path=path, animations="disabled", full_page=name == "call")
+            take_terminal(browser, AdminClient(status), directory)
+
+
+STATUS = (
+    ("light", False, ("rooms", "calls", "call")),
+    ("dark", False, ("clients", "call")),
+    ("light", True, ("call",)),
+    ("dark", True, ("calls",)),
+)
+"""The scheme, whether the screen is a phone's, and what is looked at."""
+
+
+def take_terminal(browser: Browser, client: AdminClient, directory: Path) -> None:
+    """Take the picture of `vislam-signal top`."""
+
+    async def picture() -> str:
+        app = Top(client)
+        async with app.run_test(size=(132, 30)) as pilot:
+            await pilot.press("c")
+            while app.query_one(DataTable).row_count < 20:
+                await pilot.pause(0.05)
+            return app.export_screenshot()
+
+    with ThreadPoolExecutor() as threads:  # Playwright has the event loop of this one
+        drawn = threads.submit(asyncio.run, picture()).result()
+    drawn = re.sub(r"@font-face \{[^}]*\}", "", drawn)  # which it would fetch
+    with visitor(browser) as guest:
+        page = guest.context.new_page()
+        page.set_content(f"<style>body {{ margin: 0 }} svg {{ width: 1280px }}</style>{drawn}")
+        page.locator("svg").first.screenshot(path=directory / "top.png", omit_background=True)
+
+
+def open_status(guest: Visitor, url: str) -> Page:
+    page = guest.open(url)
+    expect(page.locator("#state")).to_have_text("Live")
+    expect(page.locator("#sight")).to_have_attribute("aria-busy", "false")
+    return page
+
+
 def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        take_status(browser, directory, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "corridor.y4m"
         corridor(film)

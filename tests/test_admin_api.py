@@ -109,6 +109,22 @@ def test_lists_can_be_searched(memory: AdminMemory) -> None:
     assert [client["client_id"] for client in of_room["items"]] == ["pc"]
 
 
+def test_calls_are_told_with_what_is_wrong(memory: AdminMemory) -> None:
+    memory.registered("phone", "lab")
+    memory.registered("pc", "lab").say(type="offer", target_id="phone", sdp="v=0")
+    memory.wait(20)
+
+    (call,) = memory.ask("/api/v1/calls?problems=1").json()["items"]
+
+    assert [peer["client_id"] for peer in call["peers"]] == ["pc", "phone"]
+    assert "offer" in [step["kind"] for step in call["steps"]]
+    assert call["diagnosis"]["is_problem"]
+    assert memory.ask("/api/v1/calls?search=PHO&room=lab").json()["total"] == 1
+    assert memory.ask("/api/v1/calls?room=hall").json()["total"] == 0
+    assert memory.ask("/api/v1/calls?search=tablet").json()["total"] == 0
+    assert memory.ask("/api/v1/calls?offset=1").json()["items"] == []
+
+
 @pytest.mark.parametrize("room_id", ["lab", "a/b", "лаб 📷", "%2F", "a?b#c", " ", '"\\', "+"])
 def test_a_room_may_have_any_name(memory: AdminMemory, room_id: str) -> None:
     memory.registered("phone", room_id)

@@ -55,7 +55,7 @@ def test_what_changes_something_is_sent_as_no_form_can_send_it() -> None:
 def test_events_are_read_and_their_end_is_told() -> None:
     with endpoint_stub(lambda _: Said(EVENTS, content_type="text/event-stream")) as stub:
         stream = AdminClient(stub.url).events(view="rooms")
-        found = []
+        found: list[object] = []
         with pytest.raises(AdminError, match="has ended the connection"):
             found.extend(stream)  # what extend has taken before an error stays
 

@@ -120,3 +120,17 @@ def test_a_page_of_another_origin_may_change_nothing(origin: str) -> None:
 def test_what_a_form_can_send_changes_nothing(content_type: str) -> None:
     asking = Asking("POST", "localhost", content_type=content_type)
     assert refused(LOCAL, asking) == (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong_content_type")
+
+
+@pytest.mark.parametrize("fetch_site", ["", "same-origin", "none"])
+def test_what_the_page_or_the_user_asks_for_is_told(fetch_site: str) -> None:
+    LOCAL.check(Asking("GET", "localhost", fetch_site=fetch_site), is_open=False)
+
+
+@pytest.mark.parametrize("fetch_site", ["cross-site", "same-site", "nonsense"])
+def test_a_page_of_another_origin_is_told_nothing_even_if_it_could_not_read_it(
+    fetch_site: str,
+) -> None:
+    asking = Asking("GET", "localhost", fetch_site=fetch_site)
+    assert refused(LOCAL, asking) == (HTTPStatus.FORBIDDEN, "wrong_origin")
+    LOCAL.check(asking, is_open=True)  # a link to the page itself may stand anywhere

@@ -5,10 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from admin_stage import AdminMemory, Reply
+from admin_stage import AdminMemory, Counter, Reply
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
-from test_admin_stream import Counter
+
+from twisted_signal.admission import BURST
 
 PATH = "/api/v1/openapi.json"
 
@@ -23,6 +24,10 @@ class Party(AdminMemory):
         away.say(type="register", client_id="away", room_id="lab", resume=True)
         away.transport.end()
         self.open()
+        pc = self.registered("pc", "lab")
+        pc.say(type="offer", target_id="phone", sdp="v=0")
+        pc.say(type="offer", target_id="nobody", sdp="v=0")
+        self.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +96,15 @@ def not_ready(memory: AdminMemory) -> Reply:
     return memory.ask("/readyz")
 
 
+def impatient(memory: AdminMemory) -> Reply:
+    for _ in range(BURST):
+        memory.ask("/healthz")
+    return memory.ask("/healthz")
+
+
 ANSWERS: dict[tuple[str, str, int], Callable[[AdminMemory], Reply]] = {
     ("get", "/healthz", 200): lambda memory: memory.ask("/healthz"),
+    ("get", "/healthz", 429): impatient,
     ("get", "/readyz", 200): lambda memory: memory.ask("/readyz"),
     ("get", "/readyz", 503): not_ready,
     ("get", "/metrics", 200): lambda memory: memory.ask("/metrics"),
@@ -106,6 +118,8 @@ ANSWERS: dict[tuple[str, str, int], Callable[[AdminMemory], Reply]] = {
     ("get", "/api/v1/clients", 403): lambda memory: memory.ask(
         "/api/v1/clients", headers={"Host": "rebound.example"}
     ),
+    ("get", "/api/v1/calls", 200): lambda memory: memory.ask("/api/v1/calls"),
+    ("get", "/api/v1/calls", 400): lambda memory: memory.ask("/api/v1/calls?problems=2"),
     ("post", "/api/v1/clients/{key}/disconnect", 200): lambda memory: memory.post(
         f"/api/v1/clients/{key(memory, 'away')}/disconnect"
     ),

@@ -5,7 +5,17 @@ import logging
 import pytest
 from admin_stage import POST, TOKEN, AdminMemory, request
 
-from twisted_signal.admin.site import IDLE, MAX_BODY, MAX_UNREAD, MOST, MOST_OF_ONE, SLOW
+from twisted_signal.admin.site import (
+    AT_ONCE,
+    IDLE,
+    MAX_BODY,
+    MAX_UNREAD,
+    MOST,
+    MOST_OF_ONE,
+    PUBLIC_RATE,
+    SLOW,
+)
+from twisted_signal.admission import BURST
 from twisted_signal.refusals import LINES
 
 GET = request("/healthz")
@@ -225,6 +235,39 @@ def test_one_address_may_connect_only_so_often(
     memory.wait(1)
     assert f"Refused {refused - LINES} more of these" in caplog.messages[-1]
     assert not memory.dial("192.0.2.7").transport.ended
+
+
+def test_requests_that_do_not_wait_for_answers_are_answered_in_bounds(memory: AdminMemory) -> None:
+    line = memory.dial()
+    line.send(GET * (AT_ONCE + 1))
+
+    assert line.transport.take().count(b"HTTP/1.1 200 OK") == AT_ONCE
+    assert line.transport.ended
+
+
+def test_one_address_may_ask_only_so_often(memory: AdminMemory) -> None:
+    replies = [memory.ask("/api/v1/server") for _ in range(BURST + 1)]
+    assert {reply.status for reply in replies[:-1]} == {200}
+
+    assert (replies[-1].status, replies[-1].code) == (429, "too_many_requests")
+    assert replies[-1].headers["Retry-After"] == "1"
+    assert replies[-1].headers["Connection"] == "close"
+    memory.wait(1)
+    assert memory.ask("/api/v1/server").status == 200
+
+
+def test_strangers_ask_so_often_together_and_do_not_keep_out_who_has_the_token(
+    guarded: AdminMemory,
+) -> None:
+    statuses = []
+    for number in range(PUBLIC_RATE + 1):
+        line = guarded.dial(f"192.0.2.{number % 250}")
+        line.send(request("/api/v1/rooms", headers={"Authorization": "Bearer wrong"}))
+        statuses.append(line.reply().status)
+    assert statuses == [401] * PUBLIC_RATE + [429]
+
+    assert guarded.ask("/healthz").status == 429
+    assert guarded.ask("/api/v1/rooms", headers=AUTHORIZED).status == 200
 
 
 def test_all_ends_with_the_endpoint(memory: AdminMemory) -> None:

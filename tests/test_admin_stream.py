@@ -1,37 +1,12 @@
 """Server-sent events: what a page that stays open is told."""
 
-from collections.abc import Mapping
-
 import pytest
-from admin_stage import AdminLine, AdminMemory, parse, request
+from admin_stage import AdminLine, AdminMemory, Counter, parse, request
 
 from twisted_signal.admin import stream
-from twisted_signal.admin.errors import BadQuery
 from twisted_signal.admin.stream import HEARTBEAT, MOST, PATIENCE
 
 EVENTS = "/api/v1/events"
-
-
-class Counter:
-    """Counts how often it is asked; says so, or nothing at all. Implements `stream.Source`."""
-
-    made: "list[Counter]"
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.is_silent = False
-        self.fails = False
-
-    def begin(self, query: Mapping[str, str], now: float) -> bytes:
-        if query["search"] == "wrong":
-            raise BadQuery("search is wrong.")
-        return b"data: begin\n\n"
-
-    def tick(self, now: float) -> bytes | None:
-        self.asked += 1
-        if self.fails:
-            raise RuntimeError("a mistake")
-        return None if self.is_silent else b"data: %d\n\n" % self.asked
 
 
 class StreamMemory(AdminMemory):

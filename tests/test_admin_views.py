@@ -114,7 +114,7 @@ def test_a_client_can_be_sent_away_by_its_key(memory: Memory) -> None:
 
     found = views.find(memory.factory, key)
     assert found is not None
-    views.session_of(found).dismiss()
+    views.session_of(found).dismiss(memory.factory.now_ns())
 
     assert phone.close_code == DISMISSED
     assert pc.close_code is None
@@ -130,7 +130,7 @@ def test_one_that_is_away_loses_its_place_for_good(memory: Memory) -> None:
 
     found = views.find(memory.factory, key)
     assert found is not None
-    views.session_of(found).dismiss()
+    views.session_of(found).dismiss(memory.factory.now_ns())
 
     assert pc.hear() == [{"type": "peer_left", "client_id": "phone"}]
     assert views.clients(memory.factory).total == 1

@@ -25,7 +25,7 @@ def test_a_length_of_time_has_its_two_largest_units(seconds: float, words: str) 
     ("at_ms", "words"),
     [
         (1000, "+0.000 s"),
-        (900, "+0.000 s"),
+        (900, "−0.100 s"),
         (1482, "+0.482 s"),
         (32_000, "+31.0 s"),
         (201_000, "+3 min 20 s"),

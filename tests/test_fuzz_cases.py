@@ -60,9 +60,9 @@ def test_what_is_found_is_kept_and_can_be_replayed(
 def test_a_session_in_two_places_is_found(crashes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     join = Registry.join
 
-    def join_and_stay(self: Registry, owner, *place):  # type: ignore[no-untyped-def] # as join
+    def join_and_stay(self: Registry, owner, *place, now_ns):  # type: ignore[no-untyped-def] # as join
         before, owner.member = owner.member, None
-        member = join(self, owner, *place)
+        member = join(self, owner, *place, now_ns=now_ns)
         assert before is None or before.room.members
         return member
 

@@ -13,6 +13,8 @@ from processes import ROOT
 PACKAGE = ROOT / "twisted_signal"
 CORE = (
     "text",
+    "events",
+    "event_log",
     "errors",
     "messages",
     "close_codes",
@@ -25,8 +27,16 @@ CORE = (
     "connection",
     "mailbox",
     "refusals",
+    "candidates",
+    "timeline",
+    "calls",
     "registry",
     "relay",
+    "nearest",
+    "case",
+    "rules",
+    "diagnosis",
+    "call_board",
     "dialects",
     "turn",
     "claim",
@@ -41,6 +51,7 @@ CORE = (
     "inquiry",
     "stalls",
     "history",
+    "log_bounds",
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from twisted_signal.admin.changes import Listing, Row
 from twisted_signal.admin.errors import BadQuery
-from twisted_signal.admin.live import FRESH, SHARE, Live, Look, Rates, Viewer
+from twisted_signal.admin.live import FRESH, SHARE, Live, Look, Rates, Seen, Viewer
 
 
 class Server:
@@ -24,18 +24,13 @@ class Server:
     def stopwatch(self) -> float:
         return self.seconds
 
-    def server(self) -> Row:
-        return dict(self.head)
-
-    def rates(self) -> Rates:
-        return Rates(len(self.samples), 5, {"messages": self.samples[-180:]})
-
-    def listings(self, look: Look) -> dict[str, Listing]:
+    def look(self, look: Look) -> Seen:
         self.looks.append(look)
         self.seconds += self.cost
         rows = [(name, row) for name, row in self.rooms.items() if look.search in name]
         part = dict(rows[look.offset : look.offset + look.limit])
-        return {"rooms": Listing(len(rows), part)}
+        rates = Rates(len(self.samples), 5, {"messages": self.samples[-180:]})
+        return Seen(dict(self.head), rates, {"rooms": Listing(len(rows), part)})
 
 
 @pytest.fixture

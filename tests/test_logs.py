@@ -1,111 +1,52 @@
 import io
 import logging
-import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from logged import LINE, lines, raise_error
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import ILogObserver, Logger, LogLevel, STDLibLogObserver, globalLogPublisher
 from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 
 from twisted_signal import logs
-from twisted_signal.logs import LineFormatter, LineHandler, LineLogger, module_name, observer
+from twisted_signal.log_bounds import LogBounds
+from twisted_signal.log_levels import Levels
+from twisted_signal.log_lines import TextForm
+from twisted_signal.logs import LineHandler, observer
 from twisted_signal.outbox import Outbox
 
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[(\w+)\] (\w+): (.*)")
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """What a test changes of the process's logging is put back."""
-    loggers = [logging.getLogger(), logging.getLogger("twisted_signal")]
-    before = [(logger.handlers[:], logger.level) for logger in loggers]
-    raising, rotating = logging.raiseExceptions, signal.getsignal(signal.SIGUSR1)
-    yield
-    for logger in logging.root.manager.loggerDict.values():
-        if isinstance(logger, LineLogger):
-            logger.__class__ = logging.Logger  # type: ignore[assignment] # as it was made
-    for logger, (handlers, level) in zip(loggers, before, strict=True):
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-    logging.raiseExceptions = raising
-    signal.signal(signal.SIGUSR1, rotating)
-
-
-@pytest.fixture
-def stdout(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    written = io.StringIO()  # sys.stdout itself is the test runner's, anew in each phase
-    monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=written))
-    return written
-
-
-@pytest.fixture
-def started(stdout: io.StringIO) -> Iterator[io.StringIO]:
-    """The log as a server has it, at DEBUG, with Twisted's events in it."""
-    logs.start(None, "DEBUG", Outbox())
-    globalLogPublisher.addObserver(observer)
-    yield stdout
-    globalLogPublisher.removeObserver(observer)
-
-
-def lines(written: io.StringIO) -> list[tuple[str, ...]]:
-    """Return level, source and text of each line; every line must have the form."""
-    found = []
-    for line in written.getvalue().splitlines():
-        match = LINE.fullmatch(line)
-        assert match is not None, line
-        found.append(match.groups())
-    return found
-
-
-def raise_error(text: str) -> None:
-    raise ValueError(text)
-
-
-def test_a_line_tells_time_level_module_and_message(started: io.StringIO) -> None:
+def test_a_line_tells_time_level_module_and_message(log_started: io.StringIO) -> None:
     logging.getLogger("twisted_signal.session").info("Relayed %s", "offer")
 
-    assert lines(started) == [("INFO", "session", "Relayed offer")]
-
-
-@pytest.mark.parametrize(
-    ("logger", "name"),
-    [
-        ("twisted_signal.websocket", "websocket"),
-        ("twisted_signal.dialects.android", "android"),
-        ("twisted.internet.protocol", "twisted"),
-        ("autobahn.websocket.protocol", "autobahn"),
-        ("stdout", "stdout"),
-    ],
-)
-def test_a_source_is_our_module_or_the_package(logger: str, name: str) -> None:
-    assert module_name(logger) == name
+    assert lines(log_started) == [("INFO", "session", "Relayed offer")]
 
 
 @pytest.mark.parametrize(
     "text", ["a\nb", "a\r2026-01-01 00:00:00 [INFO] x: y", "\x1b[2J", "\u2028"]
 )
-def test_a_message_stays_on_its_line(started: io.StringIO, text: str) -> None:
+def test_a_message_stays_on_its_line(log_started: io.StringIO, text: str) -> None:
     logging.getLogger("twisted_signal.x").warning("%s", text)
     Logger(namespace="twisted.x").warn("{text}", text=text)
 
-    assert started.getvalue().count("\n") == 2
-    assert all(text not in line for line in started.getvalue().split("\n"))
+    assert log_started.getvalue().count("\n") == 2
+    assert all(text not in line for line in log_started.getvalue().split("\n"))
 
 
-def test_every_line_of_a_traceback_has_the_form(started: io.StringIO) -> None:
+def test_every_line_of_a_traceback_has_the_form(log_started: io.StringIO) -> None:
     try:
         raise_error("forged\n2026-01-01 00:00:00 [INFO] session: Client registered: me")
     except ValueError:
         logging.getLogger("twisted_signal.x").exception("Broken")
 
-    first, *traceback = lines(started)
+    first, *traceback = lines(log_started)
     assert first == ("ERROR", "x", "Broken")
     assert traceback[0][2] == "| Traceback (most recent call last):"
     assert all(level == "ERROR" and text.startswith("| ") for level, _, text in traceback)
@@ -122,38 +63,38 @@ def test_every_line_of_a_traceback_has_the_form(started: io.StringIO) -> None:
     ],
 )
 def test_twisteds_events_come_out_in_the_same_form(
-    started: io.StringIO, level: Any, shown: str
+    log_started: io.StringIO, level: Any, shown: str
 ) -> None:
     Logger(namespace="autobahn.twisted.websocket").emit(level, "{count} peers", count=3)
 
-    assert lines(started) == [(shown, "autobahn", "3 peers")]
+    assert lines(log_started) == [(shown, "autobahn", "3 peers")]
 
 
-def test_twisteds_old_log_comes_out_in_the_same_form(started: io.StringIO) -> None:
+def test_twisteds_old_log_comes_out_in_the_same_form(log_started: io.StringIO) -> None:
     legacy_log.msg("as of old")
 
-    assert lines(started) == [("INFO", "twisted", "as of old")]
+    assert lines(log_started) == [("INFO", "twisted", "as of old")]
 
 
-def test_a_failure_comes_out_with_its_traceback(started: io.StringIO) -> None:
+def test_a_failure_comes_out_with_its_traceback(log_started: io.StringIO) -> None:
     try:
         raise_error("gone")
     except ValueError:
         Logger(namespace="twisted.x").failure("Oh", Failure())
 
-    found = lines(started)
+    found = lines(log_started)
     assert found[0] == ("CRITICAL", "twisted", "Oh")
     assert found[-1] == ("CRITICAL", "twisted", "| ValueError: gone")
 
 
-def test_events_below_the_level_are_left_out(stdout: io.StringIO) -> None:
-    logs.start(None, "WARNING", Outbox())
+def test_events_below_the_level_are_left_out(log_stdout: io.StringIO) -> None:
+    logs.start(None, Levels("WARNING"), Outbox())
 
     observer({"log_level": LogLevel.info, "log_namespace": "twisted.x", "log_format": "quiet"})
     logging.getLogger("twisted_signal.x").info("quiet")
     observer({"log_level": LogLevel.warn, "log_namespace": "twisted.x", "log_format": "loud"})
 
-    assert lines(stdout) == [("WARNING", "twisted", "loud")]
+    assert lines(log_stdout) == [("WARNING", "twisted", "loud")]
 
 
 def test_a_handler_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +105,7 @@ def test_a_handler_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) ->
     errors = io.StringIO()
     monkeypatch.setattr(sys, "stdout", Full())
     monkeypatch.setattr(sys, "stderr", errors)
-    logs.start(None, "INFO", Outbox())
+    logs.start(None, Levels("INFO"), Outbox())
 
     logging.getLogger("twisted_signal.x").info("lost")
 
@@ -174,13 +115,15 @@ def test_a_handler_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) ->
 # Under twistd and twist
 
 
-def test_twistd_in_the_foreground_logs_to_stdout_through_the_observer(stdout: io.StringIO) -> None:
+def test_twistd_in_the_foreground_logs_to_stdout_through_the_observer(
+    log_stdout: io.StringIO,
+) -> None:
     runner: dict[str, Any] = {"nodaemon": 1, "logfile": None, "logger": None, "syslog": 0}
 
-    logs.start(runner, "INFO", Outbox())
+    logs.start(runner, Levels("INFO"), Outbox())
     logging.getLogger("twisted_signal.x").info("here")
 
-    assert lines(stdout) == [("INFO", "x", "here")]
+    assert lines(log_stdout) == [("INFO", "x", "here")]
     assert runner["logger"] == "twisted_signal.logs.make_observer"
     assert logs.make_observer() is observer
     assert ILogObserver.providedBy(observer)
@@ -190,7 +133,7 @@ def test_twistd_in_the_foreground_logs_to_stdout_through_the_observer(stdout: io
 def test_twistd_logs_to_its_log_file(tmp_path: Path, nodaemon: int) -> None:
     path = tmp_path / "signal.log"
 
-    logs.start({"nodaemon": nodaemon, "logfile": str(path)}, "INFO", Outbox())
+    logs.start({"nodaemon": nodaemon, "logfile": str(path)}, Levels("INFO"), Outbox())
     logging.getLogger("twisted_signal.x").info("über")
 
     match = LINE.fullmatch(path.read_text(encoding="utf-8").rstrip("\n"))
@@ -201,7 +144,7 @@ def test_twistd_logs_to_its_log_file(tmp_path: Path, nodaemon: int) -> None:
 def test_a_daemon_logs_to_twistd_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    logs.start({"nodaemon": 0, "logfile": None}, "INFO", Outbox())
+    logs.start({"nodaemon": 0, "logfile": None}, Levels("INFO"), Outbox())
     logging.getLogger("twisted_signal.x").info("here")
 
     assert (tmp_path / "twistd.log").read_text().endswith("x: here\n")
@@ -209,7 +152,7 @@ def test_a_daemon_logs_to_twistd_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_daemon_has_no_stdout_to_log_to() -> None:
     with pytest.raises(OSError, match="daemon"):
-        logs.start({"nodaemon": 0, "logfile": "-"}, "INFO", Outbox())
+        logs.start({"nodaemon": 0, "logfile": "-"}, Levels("INFO"), Outbox())
 
 
 def test_sigusr1_rotates_the_log_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +162,7 @@ def test_sigusr1_rotates_the_log_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert IReactorFromThreads.providedBy(reactor)
     monkeypatch.setattr(reactor, "callFromThread", called.append)
     path = tmp_path / "signal.log"
-    logs.start({"logfile": str(path)}, "INFO", Outbox())
+    logs.start({"logfile": str(path)}, Levels("INFO"), Outbox())
     logging.getLogger("twisted_signal.x").info("before")
 
     signal.raise_signal(signal.SIGUSR1)
@@ -234,7 +177,7 @@ def test_sigusr1_rotates_the_log_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_log_that_the_operator_chose_gets_our_lines(runner: dict[str, Any]) -> None:
     events: list[Any] = []
     remember: Any = events.append
-    logs.start(runner, "INFO", Outbox())
+    logs.start(runner, Levels("INFO"), Outbox())
     globalLogPublisher.addObserver(remember)
 
     logging.getLogger("twisted_signal.x").warning("here {it} is")
@@ -252,7 +195,7 @@ def test_a_log_of_twisteds_that_writes_to_the_standard_one_does_not_go_round() -
     written = io.StringIO()
     logging.getLogger().handlers[:] = [logging.StreamHandler(written)]
     standard: Any = STDLibLogObserver()
-    logs.start({"logger": "twisted.logger.STDLibLogObserver"}, "INFO", Outbox())
+    logs.start({"logger": "twisted.logger.STDLibLogObserver"}, Levels("INFO"), Outbox())
     globalLogPublisher.addObserver(standard)
 
     logging.getLogger("twisted_signal.x").warning("here")
@@ -267,7 +210,7 @@ def test_a_name_that_stdout_cannot_write_is_no_reason_to_lose_a_line(
     written = io.BytesIO()
     ascii_only = io.TextIOWrapper(written, encoding="ascii")
     monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=ascii_only))
-    logs.start(None, "INFO", Outbox())
+    logs.start(None, Levels("INFO"), Outbox())
 
     logging.getLogger("twisted_signal.x").info("Gerät")
 
@@ -282,18 +225,12 @@ def test_twist_logs_to_its_file_through_the_observer() -> None:
         "logLevel": LogLevel.info,
     }
 
-    logs.start(runner, "DEBUG", Outbox())
+    logs.start(runner, Levels("DEBUG"), Outbox())
     logging.getLogger("twisted_signal.x").debug("here")
 
     assert lines(written) == [("DEBUG", "x", "here")]
     assert runner["fileLogObserverFactory"](written) is observer
     assert runner["logLevel"] is LogLevel.debug
-
-
-def test_a_record_is_formatted_alike_wherever_it_is_written() -> None:
-    record = logging.LogRecord("twisted_signal.x", logging.INFO, "", 0, "text", None, None)
-
-    assert LINE.fullmatch(LineFormatter().format(record)) is not None
 
 
 # Written in turns
@@ -344,7 +281,7 @@ def outbox() -> Outbox:
 def line_logger(stream: io.StringIO, outbox: Outbox) -> logging.Logger:
     """Return a logger of its own whose lines go to a stream."""
     logger = logging.Logger("twisted_signal.x")  # noqa: LOG001 - known to nobody else
-    handler = LineHandler(stream, outbox)
+    handler = LineHandler(stream, outbox, LogBounds(), TextForm())
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     return logger
@@ -450,145 +387,3 @@ def test_what_waits_is_written_when_the_process_ends(outbox: Outbox) -> None:
     assert stream.each == ["last words\n"]
     outbox.close()
     assert stream.each == ["last words\n"]
-
-
-# The short way of our own loggers
-
-
-OURS = "twisted_signal.session"
-
-
-@pytest.fixture
-def alone(started: io.StringIO) -> Callable[[], logging.Logger]:
-    """Return a logger of ours, once the test runner's handlers are out of the way."""
-
-    def logger() -> logging.Logger:
-        handlers = logging.getLogger().handlers  # the runner adds its own when a test begins
-        handlers[:] = [handler for handler in handlers if isinstance(handler, LineHandler)]
-        return logging.getLogger(OURS)
-
-    return logger
-
-
-def test_a_line_of_ours_needs_no_record(
-    started: io.StringIO, alone: Callable[[], logging.Logger], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging, "_logRecordFactory", raise_error)
-
-    alone().info("Relayed %s", "offer")
-
-    assert lines(started) == [("INFO", "session", "Relayed offer")]
-
-
-@pytest.mark.parametrize(
-    ("message", "arguments", "text"),
-    [
-        ("100 %", (), "100 %"),
-        ("%s", ("a",), "a"),
-        ("%s %d", ("a", 2), "a 2"),
-        ("%(name)s", ({"name": "a"},), "a"),
-        ("%s", ({},), "{}"),
-        (ValueError("text"), (), "text"),
-    ],
-)
-def test_a_message_and_its_arguments_are_read_as_the_standard_library_does(
-    started: io.StringIO,
-    alone: Callable[[], logging.Logger],
-    message: object,
-    arguments: tuple[object, ...],
-    text: str,
-) -> None:
-    alone().info(message, *arguments)
-
-    assert lines(started) == [("INFO", "session", text)]
-
-
-def test_arguments_that_do_not_fit_lose_their_own_line_only(
-    started: io.StringIO, alone: Callable[[], logging.Logger]
-) -> None:
-    alone().info("%d", "no number")
-    alone().info("after")
-
-    assert lines(started) == [("INFO", "session", "after")]
-
-
-def test_a_logger_of_ours_keeps_to_its_level(
-    started: io.StringIO, alone: Callable[[], logging.Logger]
-) -> None:
-    logger = alone()
-    logger.setLevel("WARNING")
-    try:
-        logger.info("no")
-        logger.log(logging.INFO, "no")
-        logger.log(logging.WARNING, "yes")
-    finally:
-        logger.setLevel("NOTSET")
-
-    assert lines(started) == [("WARNING", "session", "yes")]
-
-
-def test_a_traceback_follows_its_line(
-    started: io.StringIO, alone: Callable[[], logging.Logger]
-) -> None:
-    alone().error("failed", exc_info=ValueError("why"))
-
-    assert lines(started) == [
-        ("ERROR", "session", "failed"),
-        ("ERROR", "session", "| ValueError: why"),
-    ]
-
-
-class Keeps(logging.Handler):
-    """A handler that somebody else brings along."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
-
-
-@pytest.mark.parametrize("name", ["", OURS])
-def test_a_handler_that_others_add_gets_whole_records(started: io.StringIO, name: str) -> None:
-    handler = Keeps()
-    logging.getLogger(name).addHandler(handler)
-    try:
-        logging.getLogger(OURS).info("Relayed %s", "offer")
-    finally:
-        logging.getLogger(name).removeHandler(handler)
-
-    assert [(record.name, record.args) for record in handler.records] == [(OURS, ("offer",))]
-    assert lines(started) == [("INFO", "session", "Relayed offer")]
-
-
-def test_what_the_caller_adds_to_a_record_is_kept(started: io.StringIO) -> None:
-    seen: list[logging.LogRecord] = []
-    logger = logging.getLogger(OURS)
-
-    def remember(record: logging.LogRecord) -> bool:
-        seen.append(record)
-        return True
-
-    logger.addFilter(remember)
-
-    logger.info("text", extra={"room": "lab"})
-
-    logger.removeFilter(remember)
-    assert vars(seen[0])["room"] == "lab"
-
-
-def test_a_record_names_who_said_it(alone: Callable[[], logging.Logger]) -> None:
-    handler = Keeps()
-    logger = alone()
-    logger.addHandler(handler)
-    try:
-        logger.info("text")
-        logger.log(logging.INFO, "text", extra={"room": "lab"})
-        logger.warning("text")
-    finally:
-        logger.removeHandler(handler)
-
-    assert [record.funcName for record in handler.records] == [
-        "test_a_record_names_who_said_it"
-    ] * 3

@@ -14,6 +14,7 @@ from typed import parse
 
 from twisted_signal import __version__, logs, option_table, options
 from twisted_signal.limits import Limits
+from twisted_signal.log_levels import Levels
 from twisted_signal.options import Options
 from twisted_signal.outbox import Outbox
 
@@ -59,21 +60,23 @@ def test_a_host_may_be_a_name() -> None:
 
 @pytest.mark.parametrize("level", ["DEBUG", "info", "Warning", "error"])
 def test_a_log_level_may_be_in_any_case(
-    level: str, started_logs: list[tuple[Any, str, Outbox]]
+    level: str, started_logs: list[tuple[Any, Levels, Outbox]]
 ) -> None:
     options = parse("--log-level", level)
 
-    assert started_logs == [(None, level.upper(), options.outbox)]
+    assert started_logs == [(None, Levels(level.upper()), options.outbox)]
 
 
-def test_the_log_is_told_who_runs_the_server(started_logs: list[tuple[Any, str, Outbox]]) -> None:
+def test_the_log_is_told_who_runs_the_server(
+    started_logs: list[tuple[Any, Levels, Outbox]],
+) -> None:
     runner = usage.Options()  # as twist's, which writes no pid file
     options = Options()
     options.parent = runner
 
     options.parseOptions([])
 
-    assert started_logs == [(runner, "INFO", options.outbox)]
+    assert started_logs == [(runner, Levels("INFO"), options.outbox)]
 
 
 def test_the_limits_have_defaults() -> None:

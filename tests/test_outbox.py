@@ -12,6 +12,17 @@ class Sender:
         self._flushed.append(self.name)
 
 
+def test_an_outbox_knows_when_its_gathering_began() -> None:
+    times = iter((7, 8))
+    outbox = Outbox()
+    outbox.clock = lambda: next(times)
+
+    with outbox:
+        assert [outbox.now_ns, outbox.now_ns] == [7, 7]
+    with outbox:
+        assert outbox.now_ns == 8
+
+
 def test_a_closed_outbox_lets_send_at_once() -> None:
     flushed: list[str] = []
 

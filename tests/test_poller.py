@@ -20,6 +20,7 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_signal.messages import Offer
 from twisted_signal.outbox import Outbox
 from twisted_signal.poller import MAX_EVENTS, MAX_TURNS, READ_SIZE, Poller
 from twisted_signal.tally import Tally
@@ -780,6 +781,81 @@ def test_a_port_that_was_adopted_serves_its_connections_and_can_stop(wires: Wire
         assert wires.receive(client, 10) == b"still here"
     wires.turn_until(lambda: not wires.poller.getReaders())
     assert is_empty(wires.poller)
+
+
+# How long a turn takes
+
+
+class Relays(Remembers):
+    """Takes a while for what it reads, which counts as messages for peers."""
+
+    def __init__(self, wires: Wires, messages: int, seconds: float = 0.003) -> None:
+        super().__init__()
+        self._wires = wires
+        self._messages = messages
+        self._seconds = seconds
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        self._wires.tally.messages["readme"][Offer] += self._messages
+        self._wires.reactor.advance(self._seconds)
+
+
+def test_a_turn_s_time_is_that_of_all_messages_for_peers_in_it(wires: Wires) -> None:
+    for _ in range(2):
+        _, theirs = wires.connect(Relays(wires, 3))
+        theirs.sendall(b"two messages")
+
+    wires.turn()
+
+    histogram = wires.tally.relay_times.histogram
+    assert histogram.cumulative()[-1] == 6
+    assert histogram.total == pytest.approx(6 * 0.006)
+
+
+def test_what_is_sent_at_the_end_of_a_turn_is_in_its_time(wires: Wires) -> None:
+    class Slow(Flushed):
+        def flush(self) -> None:
+            wires.reactor.advance(0.5)
+
+    class RelaysSlowly(Relays):
+        def dataReceived(self, data: bytes) -> None:
+            super().dataReceived(data)
+            wires.outbox.add(Slow())
+
+    _, theirs = wires.connect(RelaysSlowly(wires, 1))
+    theirs.sendall(b"a message")
+
+    wires.turn()
+
+    assert wires.tally.relay_times.histogram.total == pytest.approx(0.503)
+
+
+def test_a_turn_without_a_message_for_a_peer_is_not_counted(wires: Wires) -> None:
+    _, theirs = wires.connect(Relays(wires, 0))
+    theirs.sendall(b"a ping")
+
+    wires.turn()
+
+    assert wires.tally.relay_times.histogram.cumulative()[-1] == 0
+
+
+def test_a_turn_that_is_left_out_costs_no_look_at_the_clock(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = Relays(wires, 1)
+    _, theirs = wires.connect(protocol)
+    wires.tally.relay_times.skip = 1
+    theirs.sendall(b"a message")
+    with monkeypatch.context() as patched:
+        patched.setattr(wires.reactor, "seconds", lambda: pytest.fail("it was looked at"))
+        wires.poller.doRead()
+    assert protocol.received == b"a message"
+
+    theirs.sendall(b"another")
+    wires.turn()
+
+    assert wires.tally.relay_times.histogram.cumulative()[-1] == 1
 
 
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator] # has no annotations

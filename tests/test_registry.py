@@ -1,8 +1,8 @@
 import random
-from dataclasses import dataclass
 
 import pytest
-from plain import PlainClient
+from logged import Someone
+from plain import NOW_NS, PlainClient
 
 from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
 from twisted_signal.limits import Limits
@@ -10,11 +10,12 @@ from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.registry import Member, Registry
 
 
-@dataclass
-class Holder:
+class Holder(Someone):
     """Implements `registry.Owner`."""
 
-    member: Member | None = None
+    def __init__(self) -> None:
+        super().__init__()
+        self.member: Member | None = None
 
 
 def join(
@@ -22,7 +23,7 @@ def join(
 ) -> Member:
     owner = leaving.owner if leaving is not None else Holder()
     client = leaving.client if leaving is not None else PlainClient()
-    return registry.join(owner, client, room_id, client_id, "unknown")
+    return registry.join(owner, client, room_id, client_id, "unknown", now_ns=NOW_NS)
 
 
 def ids(registry: Registry, room_id: str = "lab") -> list[str]:
@@ -85,9 +86,9 @@ def test_a_room_goes_away_with_its_last_member() -> None:
     registry = Registry()
     a, b = join(registry, "a"), join(registry, "b")
 
-    registry.leave(a)
+    registry.leave(a, NOW_NS)
     assert ids(registry) == ["b"]
-    registry.leave(b)
+    registry.leave(b, NOW_NS)
 
     assert registry.rooms == {}
 
@@ -129,7 +130,7 @@ def test_rooms_opening_and_closing_are_logged(caplog: pytest.LogCaptureFixture) 
     caplog.set_level("INFO")
     registry = Registry()
 
-    registry.leave(join(registry, "a", "lab 1"))
+    registry.leave(join(registry, "a", "lab 1"), NOW_NS)
 
     assert caplog.messages == ['Room opened: "lab 1"', 'Room closed: "lab 1"']
 
@@ -171,10 +172,10 @@ def test_a_member_that_is_gone_leaves_nothing_behind() -> None:
     member = join(registry, "a")
     token = registry.remember(member)
 
-    registry.leave(member)
+    registry.leave(member, NOW_NS)
 
     with pytest.raises(ResumeExpired):
-        registry.resume(Holder(), PlainClient(), token, None)
+        registry.resume(Holder(), PlainClient(), token, None, now_ns=NOW_NS)
     assert member.owner.member is None
     assert registry.holder("lab", "a") is None
 
@@ -217,3 +218,15 @@ def test_a_made_up_id_is_no_longer_than_an_id_may_be() -> None:
     client_id = Registry().unused_id("lab", "x" * NAME_LENGTH)
 
     assert len(client_id) <= NAME_LENGTH
+
+
+def test_members_and_rooms_know_since_when_they_are_there() -> None:
+    registry = Registry()
+    times = [NOW_NS, NOW_NS + 5]
+    first, second = (
+        registry.join(Holder(), PlainClient(), "lab", f"pc{now_ns}", "pc", now_ns=now_ns)
+        for now_ns in times
+    )
+
+    assert [first.joined_at_ns, second.joined_at_ns] == times
+    assert registry.rooms["lab"].opened_at_ns == NOW_NS

@@ -1,5 +1,5 @@
 import pytest
-from plain import flat, party, plain, raw, registered
+from plain import NOW_NS, flat, party, plain, raw, registered
 
 from twisted_signal.messages import (
     Answer,
@@ -126,7 +126,7 @@ def test_a_partner_that_came_back_under_its_id_is_still_meant(registry: Registry
     pc1, pc2 = (registered(registry, f"pc{n}", client_type="pc") for n in (1, 2))
     phone = flat(registry)
     pc1.say(Offer(raw("1"), "phone"))
-    pc1.session.end()
+    pc1.session.end(NOW_NS)
     pc1 = registered(registry, "pc1", client_type="pc")
     pc2.hear()
 
@@ -166,7 +166,7 @@ def test_a_partner_that_left_is_meant_no_more(registry: Registry) -> None:
     pc1, _, pc3 = (registered(registry, f"pc{n}", client_type="pc") for n in (1, 2, 3))
     phone = flat(registry)
     pc1.say(Offer(raw("1"), "phone"))
-    pc1.session.end()
+    pc1.session.end(NOW_NS)
     phone.hear()
 
     phone.say(Answer(raw("v=0")))
@@ -256,7 +256,7 @@ def test_more_than_may_wait_is_refused_and_the_rest_is_kept(registry: Registry) 
 def test_what_waits_goes_with_its_sender_when_it_leaves(registry: Registry) -> None:
     phone = flat(registry)
     phone.say(Offer(raw("v=0")))
-    phone.session.end()
+    phone.session.end(NOW_NS)
 
     assert registered(registry, "pc").hear() == []
 
@@ -300,7 +300,7 @@ def test_what_waits_waits_on_where_several_could_be_meant(registry: Registry) ->
 def test_candidates_of_a_call_that_is_over_do_not_wait(registry: Registry) -> None:
     phone = flat(registry)
     phone.say(Offer(raw("v=0")))
-    registered(registry, "pc1").session.end()
+    registered(registry, "pc1").session.end(NOW_NS)
     phone.hear()
 
     phone.say(IceCandidate(raw("late")))
@@ -312,7 +312,7 @@ def test_candidates_of_a_call_that_is_over_do_not_wait(registry: Registry) -> No
 def test_a_new_offer_waits_with_its_candidates_when_a_call_is_over(registry: Registry) -> None:
     phone = flat(registry)
     phone.say(Offer(raw("v=0")))
-    registered(registry, "pc1").session.end()
+    registered(registry, "pc1").session.end(NOW_NS)
     phone.say(Offer(raw("v=1")))
     phone.say(IceCandidate(raw("new")))
     pc = party(registry)
@@ -364,7 +364,7 @@ def test_what_is_told_again_is_still_meant_for_the_one_who_hears_it(
     pc = party(registry)
     pc.say(Arrival("guessed", "default", "android"))
     pc.hear()
-    phone.session.end()
+    phone.session.end(NOW_NS)
     flat(registry)
     pc.hear()
 

@@ -3,7 +3,7 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from plain import Party, party, plain, raw
+from plain import NOW_NS, Party, party, plain, raw
 
 from twisted_signal.messages import Answer, IceCandidate, Offer, Register, Relay
 from twisted_signal.registry import Registry
@@ -87,7 +87,7 @@ class Rooms(RuleBasedStateMachine):
 
     @rule(client=clients)
     def disconnect(self, client: int) -> None:
-        self.parties[client].session.end()
+        self.parties[client].session.end(NOW_NS)
         if client in self.places:
             _, client_id = self.places[client]
             for other in self.forget(client):

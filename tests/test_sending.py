@@ -342,6 +342,22 @@ def test_without_a_limit_everything_waits(wires: Wires) -> None:
     assert numbers(line.hear(500)) == list(range(500))
 
 
+@pytest.mark.parametrize("secure", [False, True])
+def test_bytes_count_once_whether_or_not_they_wait(
+    secure: bool, wires: Wires, tmp_path: Path
+) -> None:
+    factory = make_factory(wires)
+    line = Line(wires, factory, tls=make_certificate(tmp_path) if secure else None)
+    before = factory.tally.bytes_out
+
+    line.send_texts(0, 80)
+    assert factory.tally.bytes_out - before < 80 * MESSAGE
+    line.hear(80)
+
+    sizes = [len(frame(TEXT, b"%d" % number + b"." * MESSAGE)) for number in range(80)]
+    assert factory.tally.bytes_out - before == sum(sizes)
+
+
 # Ends
 
 

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,6 +172,29 @@ async def test_the_operator_is_warned_once_where_anybody_may_enter(
     assert sum("Anybody" in message for message in caplog.messages) == is_warned
     assert sum("--allowed-origin" in message for message in caplog.messages) == is_warned
     await server.stopService()
+
+
+def test_it_listens_when_all_its_places_have_been_tried() -> None:
+    first, second = SlowEndpoint(), SlowEndpoint()
+    server = service(first, second)
+    server.privilegedStartService()
+    listening = server.when_listening()
+
+    port: Any = SimpleNamespace(getHost=lambda: None)
+    first.listening.callback(port)
+    assert not listening.called
+    second.listening.callback(port)
+
+    assert listening.result is True
+
+
+def test_one_place_that_fails_is_not_listening_everywhere() -> None:
+    slow = SlowEndpoint()
+    server = service(slow)
+    server.privilegedStartService()
+    slow.listening.errback(CannotListenError(LOOPBACK, 1, OSError(98, "Address already in use")))
+
+    assert server.when_listening().result is False
 
 
 @pytest_twisted.ensureDeferred

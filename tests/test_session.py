@@ -134,7 +134,7 @@ def test_the_end_of_the_first_claimant_touches_nothing_of_the_second(registry: R
     second.say(Register("pc", "other"))
     second.hear()
 
-    first.session.end()
+    first.session.end(NOW_NS)
 
     assert second.hear() == []
     assert list(registry.rooms) == ["other"]
@@ -225,13 +225,13 @@ def test_a_holder_that_does_not_answer_gives_way(registry: Registry) -> None:
     assert holder.client.closed is not None
     assert holder.client.closed[0] == 4409
     assert holder.session.member is None
-    holder.session.end()
+    holder.session.end(NOW_NS)
     assert witness.hear() == []
 
 
 def test_a_holder_that_leaves_meanwhile_gives_way(registry: Registry) -> None:
     witness, holder, claimant = claim(registry)
-    holder.session.end()
+    holder.session.end(NOW_NS)
     witness.hear()
 
     holder.client.answer(alive=False)
@@ -346,7 +346,7 @@ def test_an_id_is_free_that_its_holder_gave_up_before_it_answered(registry: Regi
 def test_a_claim_ends_with_its_connection(registry: Registry) -> None:
     witness, holder, claimant = claim(registry)
 
-    claimant.session.end()
+    claimant.session.end(NOW_NS)
     holder.client.answer(alive=False)
 
     assert claimant.hear() == witness.hear() == []
@@ -422,7 +422,7 @@ def test_a_place_is_kept_and_what_is_said_waits(registry: Registry) -> None:
     phone, token = resumable(registry)
     peer.hear()
 
-    assert phone.session.lose()
+    assert phone.session.lose(NOW_NS)
     peer.say(Offer(raw("v=0"), "phone"))
     peer.say(IceCandidate(raw(None), "phone"))
     peer.say(ListPeers())
@@ -441,7 +441,7 @@ def test_a_place_is_kept_and_what_is_said_waits(registry: Registry) -> None:
 def test_a_resumed_client_goes_on_as_before(registry: Registry) -> None:
     peer = registered(registry, "pc")
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     again = resumed(registry, token)
     again.hear()
     peer.hear()
@@ -451,20 +451,20 @@ def test_a_resumed_client_goes_on_as_before(registry: Registry) -> None:
 
     assert peer.hear() == [RelayedOffer("phone", raw("v=0"))]
     assert again.hear() == [RelayedAnswer("pc", raw("v=1"))]
-    phone.session.end()  # as the time of the old connection's place is up
+    phone.session.end(NOW_NS)  # as the time of the old connection's place is up
     assert peer.hear() == []
-    again.session.end()
+    again.session.end(NOW_NS)
     assert peer.hear() == [PeerLeft("phone")]
 
 
 def test_a_place_that_nobody_takes_up_is_given_up_once(registry: Registry) -> None:
     peer = registered(registry, "pc")
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     peer.hear()
 
-    phone.session.end()
-    phone.session.end()
+    phone.session.end(NOW_NS)
+    phone.session.end(NOW_NS)
 
     assert peer.hear() == [PeerLeft("phone")]
     assert resumed(registry, token).hear_error().code == "resume_expired"
@@ -472,11 +472,11 @@ def test_a_place_that_nobody_takes_up_is_given_up_once(registry: Registry) -> No
 
 def test_a_token_works_once_and_the_next_one_after_it(registry: Registry) -> None:
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     again = resumed(registry, token)
     (told,) = again.hear()
     assert isinstance(told, Resumed)
-    again.session.lose()
+    again.session.lose(NOW_NS)
 
     assert resumed(registry, token).hear_error().code == "resume_expired"
     assert isinstance(resumed(registry, told.resume_token).hear()[0], Resumed)
@@ -506,7 +506,7 @@ def test_a_place_is_handed_over_at_once_while_the_old_connection_is_open(
     assert phone.client.closed is not None
     assert phone.client.closed[0] == 4409
     assert phone.session.member is None
-    assert not phone.session.lose()
+    assert not phone.session.lose(NOW_NS)
     assert peer.hear() == []
 
 
@@ -516,7 +516,7 @@ def test_who_counts_gets_what_was_lost_on_the_way(registry: Registry) -> None:
     for number in range(5):
         peer.say(IceCandidate(raw(number), "phone"))
     assert len(phone.hear()) == 5  # of which three got lost, let us say
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     peer.say(IceCandidate(raw(5), "phone"))
 
     _, *missed = resumed(registry, token, received=2).hear()
@@ -526,7 +526,7 @@ def test_who_counts_gets_what_was_lost_on_the_way(registry: Registry) -> None:
 
 def test_who_counts_too_many_is_told_and_may_try_again(registry: Registry) -> None:
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
 
     assert resumed(registry, token, received=1).hear_error().code == "invalid_message"
     assert isinstance(resumed(registry, token, received=0).hear()[0], Resumed)
@@ -534,9 +534,9 @@ def test_who_counts_too_many_is_told_and_may_try_again(registry: Registry) -> No
 
 def test_who_comes_and_goes_waits_too(registry: Registry) -> None:
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     visitor = registered(registry, "visitor")
-    visitor.session.end()
+    visitor.session.end(NOW_NS)
 
     told, *missed = resumed(registry, token).hear()
 
@@ -548,7 +548,7 @@ def test_who_comes_and_goes_waits_too(registry: Registry) -> None:
 def test_more_than_may_wait_is_the_senders_error(registry: Registry) -> None:
     peer = registered(registry, "pc")
     phone, _ = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     peer.hear()
 
     for _ in range(257):
@@ -571,7 +571,7 @@ def test_a_registered_client_cannot_resume(registry: Registry) -> None:
 def test_who_was_taken_for_the_app_may_resume(registry: Registry) -> None:
     peer = registered(registry, "pc")
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     again = party(registry)
     again.say(Arrival("app", "default"))
     again.hear()
@@ -591,7 +591,7 @@ def test_a_client_that_did_not_ask_for_it_has_no_place_kept(registry: Registry) 
     peer, phone = registered(registry, "pc"), registered(registry, "phone")
     peer.hear()
 
-    assert not phone.session.lose()
+    assert not phone.session.lose(NOW_NS)
 
     assert peer.hear() == [PeerLeft("phone")]
 
@@ -606,7 +606,7 @@ def test_registering_again_makes_a_new_token_or_none(registry: Registry) -> None
     phone.say(Register("phone"))
     assert phone.hear() == [Registered("phone", "default", [])]
 
-    assert not phone.session.lose()
+    assert not phone.session.lose(NOW_NS)
 
 
 def test_a_move_takes_the_promise_to_the_new_room_or_ends_it(registry: Registry) -> None:
@@ -625,14 +625,14 @@ def test_where_no_place_is_kept_none_is_promised() -> None:
     client.say(Register("phone", resume=True))
 
     assert client.hear() == [Registered("phone", "default", [])]
-    assert not client.session.lose()
+    assert not client.session.lose(NOW_NS)
 
 
 def test_a_kept_place_is_had_by_a_newcomer_when_nobody_comes_back(registry: Registry) -> None:
     peer = registered(registry, "pc")
     phone, token = resumable(registry)
     phone.client.alive = None
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     peer.hear()
     claimant = party(registry)
 
@@ -648,7 +648,7 @@ def test_a_kept_place_is_not_had_by_a_newcomer_when_its_owner_comes_back(
 ) -> None:
     phone, token = resumable(registry)
     phone.client.alive = None
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     claimant = party(registry)
     claimant.say(Register("phone"))
 
@@ -676,11 +676,11 @@ def test_who_is_asked_and_registers_again_keeps_its_place_if_it_is_back(
         *_, told = lost.hear()
         assert isinstance(told, Registered)
         assert told.resume_token is not None
-        lost.session.lose()
+        lost.session.lose(NOW_NS)
         lost = resumed(registry, told.resume_token)
         lost.hear()
     if not is_back:
-        lost.session.lose()
+        lost.session.lose(NOW_NS)
     holder.client.answer(alive=False)
 
     if is_back:
@@ -692,7 +692,7 @@ def test_who_is_asked_and_registers_again_keeps_its_place_if_it_is_back(
 def test_what_a_claimant_said_goes_on_when_it_resumes(registry: Registry) -> None:
     witness, holder, claimant = claim(registry)
     phone, token = resumable(registry)
-    phone.session.lose()
+    phone.session.lose(NOW_NS)
     witness.hear()
     claimant.say(Offer(raw("v=0"), "w"))
 
@@ -722,7 +722,7 @@ def test_a_place_that_is_left_is_not_kept(registry: Registry) -> None:
 
     phone.say(Leave())
 
-    assert not phone.session.lose()
+    assert not phone.session.lose(NOW_NS)
     assert resumed(registry, token).hear_error().code == "resume_expired"
 
 
@@ -765,8 +765,8 @@ def test_the_others_hear_once_that_a_client_is_gone(registry: Registry) -> None:
     witness, gone = registered(registry, "w"), registered(registry, "g")
     witness.hear()
 
-    gone.session.end()
-    gone.session.end()
+    gone.session.end(NOW_NS)
+    gone.session.end(NOW_NS)
 
     assert witness.hear() == [PeerLeft("g")]
     assert gone.hear() == []
@@ -775,13 +775,13 @@ def test_the_others_hear_once_that_a_client_is_gone(registry: Registry) -> None:
 def test_the_end_of_a_client_that_never_registered_disturbs_nobody(registry: Registry) -> None:
     witness = registered(registry, "w")
 
-    party(registry).session.end()
+    party(registry).session.end(NOW_NS)
 
     assert witness.hear() == []
 
 
 def test_an_id_is_free_again_when_its_holder_is_gone(registry: Registry) -> None:
-    registered(registry, "pc").session.end()
+    registered(registry, "pc").session.end(NOW_NS)
 
     newcomer = party(registry)
     newcomer.say(Register("pc"))
@@ -800,7 +800,7 @@ def test_the_log_tells_who_came_said_something_and_left(
     registered(registry, "pc", "lab1", "pc")
     phone.say(Offer(raw("secret"), "pc"))
     phone.say(IceCandidate(raw("secret"), "pc"))
-    phone.session.end()
+    phone.session.end(NOW_NS)
 
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", "Room opened: lab1"),

@@ -7,7 +7,7 @@ import pytest
 from sockets import Wires
 from twisted.internet.protocol import Protocol
 
-from twisted_signal.tcp import is_stuck, unacknowledged
+from twisted_signal.tcp import is_stuck, round_trip_ms, unacknowledged
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 SMALL, LARGE = 4 * 1024, 256 * 1024
@@ -99,3 +99,25 @@ def test_of_a_local_socket_the_kernel_tells_nothing_of_this(wires: Wires) -> Non
     with local.socket, local.other:
         assert not is_stuck(local)
         assert unacknowledged(local) == 0
+        assert round_trip_ms(local) is None
+
+
+@linux_only
+def test_the_round_trip_of_the_loopback_is_short(wires: Wires) -> None:
+    transport, theirs = wires.connect(Protocol())
+    theirs.sendall(b"x")
+
+    wires.turn()
+
+    found = round_trip_ms(transport)
+    assert found is not None
+    assert 0 < found < 1000
+
+
+def test_a_connection_that_has_ended_has_no_round_trip(wires: Wires) -> None:
+    transport, theirs = wires.connect(Protocol())
+    theirs.close()
+
+    wires.turn_until(lambda: not transport.connected)
+
+    assert round_trip_ms(transport) is None

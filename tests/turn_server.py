@@ -2,20 +2,19 @@
 
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import Watched
+from processes import Watched, free_port
 
 
 class TurnServer(Watched):
     """coturn, as it checks credentials that expire. `uri`: where it listens."""
 
     def __init__(self, program: str, secret: str, directory: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.uri = f"turn:127.0.0.1:{port}?transport=udp"
         super().__init__(
             *(program, "-n", "--use-auth-secret", f"--static-auth-secret={secret}"),
@@ -44,16 +43,3 @@ def turn_server(secret: str, directory: Path) -> Iterator[TurnServer]:
         yield started
     finally:
         started.stop(signal.SIGKILL)
-
-
-def _free_port() -> int:
-    """Return a port that is free for UDP and for TCP."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
-            try:
-                tcp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

@@ -4,7 +4,6 @@ RFC 6762 and RFC 6763, by python-zeroconf, which has a thread of its own: the re
 nothing of it.
 """
 
-import logging
 import socket
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
@@ -16,13 +15,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from twisted_signal import __version__
+from twisted_signal import __version__, event_log, events
 from twisted_signal.text import quoted
 
 if TYPE_CHECKING:
     from zeroconf import Zeroconf
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 TYPE = "_vislam-signal._tcp.local."
 LABEL_LENGTH = 63
@@ -134,7 +133,7 @@ class Advertisement(Service):
             )
             zeroconf.register_service(info, allow_name_change=True)
             name = info.name.removesuffix(f".{TYPE}")
-            log.info("Announced as %s (%s) on port %d", quoted(name), TYPE, each.port)
+            log.info(events.ANNOUNCED, quoted(name), TYPE, each.port)
 
     def _withdraw(self) -> None:
         if self._zeroconf is not None:
@@ -142,4 +141,4 @@ class Advertisement(Service):
 
 
 def _failed(failure: Failure) -> None:
-    log.warning("The server could not be announced: %s", failure.getErrorMessage())
+    log.warning(events.NOT_ANNOUNCED, failure.getErrorMessage())

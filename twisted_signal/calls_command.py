@@ -54,14 +54,18 @@ def _calls(client: AdminClient, room: str | None, *, problems_only: bool) -> Ite
     seen = set()
     offset = 0
     while True:
-        page = client.get("/api/v1/calls", offset=offset, limit=_PAGE)
+        page = client.get(
+            "/api/v1/calls",
+            room=room,
+            problems=1 if problems_only else None,
+            offset=offset,
+            limit=_PAGE,
+        )
         for call in page["items"]:
             # One that began meanwhile moves the others to where they are found again.
             if call["number"] not in seen:
                 seen.add(call["number"])
-                is_problem = call["diagnosis"] is not None and call["diagnosis"]["is_problem"]
-                if (room is None or call["room_id"] == room) and (is_problem or not problems_only):
-                    yield call
+                yield call
         offset += _PAGE
         if offset >= page["total"]:
             return
@@ -86,11 +90,11 @@ def call_lines(call: Any, now_ms: int) -> list[str]:
         f"{peers_of(call)}, room {printable(call['room_id'])}, began {began}, last step {ago} ago"
     ]
     diagnosis = call["diagnosis"]
-    if diagnosis is not None:
-        mark = "✗" if diagnosis["is_problem"] else "·"
-        lines.append(f"  {mark} {printable(diagnosis['sentence'])}")
+    if diagnosis is None:
+        lines.append("  · Too early to tell.")
     else:
-        lines.append("  ✓ Nothing wrong so far.")
+        mark = "✗" if diagnosis["is_problem"] else "✓"
+        lines.append(f"  {mark} {printable(diagnosis['sentence'])}")
     lines += step_lines(call)
     if call["steps_left_out"]:
         lines.append(f"    {call['steps_left_out']} more steps are not kept")

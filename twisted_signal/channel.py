@@ -164,7 +164,7 @@ class Channel(OpeningProtocol):
         else:
             seconds = self.factory.limits.handshake_timeout
             sentence = f"The WebSocket handshake was not there in {seconds} s"
-            refusals.note("handshake_timeout", self.address, sentence)
+            refusals.note("handshake_timeout", self.address, sentence, self)
 
     def onFrameBegin(self) -> None:
         """A frame begins that Autobahn reads."""

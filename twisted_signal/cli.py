@@ -130,8 +130,8 @@ def top(options: Sequence[str]) -> None:
     """
     parser = OneLineParser(prog="vislam-signal top")
     try:
-        from twisted_signal import top_command
+        from twisted_signal.top import command
     except ImportError:  # it is a choice of the installation
         parser.exit(1, f"{parser.prog}: needs textual: pip install 'vislam-signal[top]'\n")
-    parser.description = top_command.DESCRIPTION
-    top_command.run(parser, options)
+    parser.description = command.DESCRIPTION
+    command.run(parser, options)

@@ -7,7 +7,6 @@ else has gone.
 """
 
 import errno
-import logging
 import resource
 import socket
 from collections.abc import Callable
@@ -17,7 +16,9 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.tcp import Port
 
-log = logging.getLogger(__name__)
+from twisted_signal import event_log, events
+
+log = event_log.logger(__name__)
 
 RETRY = 1.0
 """Seconds after which connections are accepted again."""
@@ -40,14 +41,9 @@ def raise_limit(max_clients: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     except (ValueError, OSError) as error:  # macOS does not keep its word on "unlimited"
-        log.debug("The limit of open files stays at %d: %s", soft, error)
+        log.debug(events.FILE_LIMIT_STAYS, soft, error)
     if soft != resource.RLIM_INFINITY and max_clients + OTHERS > soft:
-        log.warning(
-            "This process may open %d files, too few for --max-clients %d: raise the limit"
-            " (ulimit -n, or LimitNOFILE= of systemd)",
-            soft,
-            max_clients,
-        )
+        log.warning(events.FEW_FILES, soft, max_clients)
 
 
 class PatientSocket:
@@ -91,11 +87,7 @@ class Patience:
         if now >= self._quiet_until:
             self._quiet_until = now + LOG_INTERVAL
             may, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-            log.warning(
-                "New connections wait until others end: %s (this process may open %d)",
-                error.strerror,
-                may,
-            )
+            log.warning(events.NO_FILES_LEFT, error.strerror, may)
 
     def _go_on(self, port: Port) -> None:
         if port.connected and not port.disconnecting:

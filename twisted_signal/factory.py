@@ -1,6 +1,5 @@
 """What all connections share: limits, timers, and who may come in."""
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from math import ceil
@@ -9,10 +8,13 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.interfaces import IDelayedCall
 
+from twisted_signal import event_log, events
 from twisted_signal.admission import Admission, Place, Refusal
+from twisted_signal.calls import Calls
 from twisted_signal.channel import Channel
 from twisted_signal.keepalive import KeepAlive, Watched
 from twisted_signal.limits import Limits
+from twisted_signal.log_bounds import LogBounds
 from twisted_signal.opening import PageServer
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
@@ -23,7 +25,7 @@ from twisted_signal.stalls import Stalls
 from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 NO_PROXIES = TrustedProxies()
 ANY_ORIGIN = AllowedOrigins()
@@ -57,7 +59,9 @@ class ChannelFactory(WebSocketServerFactory):
         admission: who is connected from where.
         slice: how many frames of one client are handled before others have their turn.
         refusals: of all that was refused.
+        calls: the timelines of calls.
         tally: of all else that is counted.
+        log_bounds: of the log's lines.
         pages: takes the connections that ask for pages; None: there are none.
     """
 
@@ -72,6 +76,7 @@ class ChannelFactory(WebSocketServerFactory):
         limits: Limits,
         proxies: TrustedProxies = NO_PROXIES,
         origins: AllowedOrigins = ANY_ORIGIN,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         """
         Args:
@@ -80,9 +85,11 @@ class ChannelFactory(WebSocketServerFactory):
             limits: how much one client may take.
             proxies: those that are believed.
             origins: of the pages that may connect.
+            log_bounds: of the log's lines, which are told what time it is.
         """
         super().__init__(reactor=reactor, server=server)
         self.outbox = outbox
+        self.log_bounds = log_bounds or LogBounds()
         outbox.call_later = reactor.callLater
         self.stalls = Stalls(STALL_SIZE, STALL_PATIENCE)
         self.keep_alive = KeepAlive(limits.ping_interval, limits.ping_timeout)
@@ -91,6 +98,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.proxies = proxies
         self.origins = origins
         self.refusals = Refusals()
+        self.calls = Calls()
         self.tally = Tally()
         self.slice = SLICE
         self._postponed: deque[Channel] = deque()
@@ -122,6 +130,7 @@ class ChannelFactory(WebSocketServerFactory):
         self.stalls.size = STALL_SIZE if limits.max_buffer else 0
         self.keep_alive.set_times(limits.ping_interval, limits.ping_timeout)
         self.admission.set_limits(limits, self.reactor.seconds())
+        self.log_bounds.rate = limits.log_rate_per_address
 
     def arrive(self, channel: Channel, host: str | None) -> Refusal | None:
         """Count a TCP connection; or return why there are so many that it must go at once.
@@ -136,6 +145,7 @@ class ChannelFactory(WebSocketServerFactory):
         channel.place = place
         if self._next_tick is None:
             self._next_tick = self.reactor.callLater(1, self._tick)
+            self.log_bounds.tick(self.reactor.seconds())
         self.expect(channel, self.limits.handshake_timeout)
         return None
 
@@ -158,7 +168,7 @@ class ChannelFactory(WebSocketServerFactory):
         assert channel.place is not None
         refusal = self.admission.ask(channel.place, self.reactor.seconds())
         if refusal is not None:
-            self.refusals.note(refusal.kind, channel.address, refusal.sentence)
+            self.refusals.note(refusal.kind, channel.address, refusal.sentence, channel)
         return refusal
 
     def depart(self, channel: Channel) -> None:
@@ -168,10 +178,7 @@ class ChannelFactory(WebSocketServerFactory):
             return
         now = self.reactor.seconds()
         self.admission.leave(channel.place, now, is_client=channel.has_entered)
-        if not self.admission.connections and self._next_tick is not None:
-            self._next_tick.cancel()
-            self._next_tick = None
-            self.refusals.tick()
+        self._rest()
 
     def keep(self, place: Place, give_up: Callable[[], None]) -> Callable[[], None] | None:
         """Let a place in a room outlive its connection, for a time, if it may.
@@ -249,7 +256,7 @@ class ChannelFactory(WebSocketServerFactory):
                 try:
                     channel.go_on()
                 except Exception:
-                    log.exception("A connection failed")
+                    log.exception(events.CONNECTION_FAILED, about=channel)
                     channel.transport.abortConnection()
         self.slice = SLICE_OF_MANY if self._postponed else SLICE
         if self._postponed and not self._goes_on:
@@ -261,6 +268,20 @@ class ChannelFactory(WebSocketServerFactory):
         with self.outbox:
             self.keep_alive.tick()
             self.stalls.tick()
-        self.refusals.tick()
+        self.calls.tick()
         self.tally.relay_times.tick()
+        self.refusals.tick()
+        self.log_bounds.tick(self.reactor.seconds())
         self.admission.forget(self.reactor.seconds(), MANY)
+        self._rest()
+
+    def _rest(self) -> None:
+        """Tick no more, if nobody is there and nothing waits to be told.
+
+        What waits is told a second after what was told before, however often the last one comes
+        and goes.
+        """
+        waits = self.refusals.has_left_out or self.log_bounds.has_left_out
+        if self._next_tick is not None and not (self.admission.connections or waits):
+            self._next_tick.cancel()
+            self._next_tick = None

@@ -16,11 +16,12 @@ def duration(seconds: float) -> str:
 
 
 def later(at_ms: int, start_ms: int) -> str:
-    """Return how much later than another a time is, such as `+0.482 s`."""
-    seconds = max(0, at_ms - start_ms) / 1000
+    """Return how much later than another a time is, such as `+0.482 s`, or `−3 min 20 s`."""
+    sign = "+" if at_ms >= start_ms else "−"
+    seconds = abs(at_ms - start_ms) / 1000
     if seconds < 10:
-        return f"+{seconds:.3f} s"
-    return f"+{seconds:.1f} s" if seconds < 120 else f"+{duration(seconds)}"
+        return f"{sign}{seconds:.3f} s"
+    return f"{sign}{seconds:.1f} s" if seconds < 120 else f"{sign}{duration(seconds)}"
 
 
 def short(value: float) -> str:

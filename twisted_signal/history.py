@@ -14,10 +14,12 @@ class History:
 
     Attributes:
         step: seconds from one point to the next.
+        made: how many points were made, those that are forgotten too.
     """
 
     def __init__(self, step: float = STEP, points: int = POINTS) -> None:
         self.step = step
+        self.made = 0
         self._points = points
         self._series: dict[str, deque[float]] = {}
         self._totals: Mapping[str, float] = {}
@@ -59,6 +61,7 @@ class History:
         point.update(self._peaks)
         for name, value in point.items():
             self._series[name].extend([value] * min(steps, self._points))
+        self.made += steps
         self._begun += steps * self.step
         self._seen_at, self._totals = now, dict(totals)
         self._peaks.clear()

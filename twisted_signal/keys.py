@@ -7,7 +7,6 @@ token has no say in it.
 import base64
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,11 +25,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from twisted_signal import event_log, events
 from twisted_signal.auth import Key, Verifier
 from twisted_signal.files import UnreadableFile, read_small_file
 from twisted_signal.text import printable, quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SECRET_LENGTHS = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Least bytes of a secret for each algorithm: those of its hash (RFC 7518, section 3.2)."""
@@ -93,9 +93,9 @@ class KeyFiles:
         try:
             self.reload()
         except UnusableKey as error:
-            log.warning("The keys for tokens stay as they were: %s", error)
+            log.warning(events.KEYS_UNUSABLE, error)
         else:
-            log.info("The keys for tokens were read again")
+            log.info(events.KEYS_READ)
 
     def _read(self) -> list[Key]:
         keys = [] if self._secret is None else secret_keys(self._secret)

@@ -43,6 +43,9 @@ class Limits:
     resume_window: int = _limit(
         30, "Seconds that a place is kept when its connection breaks.", DAY, zero="none is kept"
     )
+    log_rate_per_address: int = _limit(
+        2048, "Characters of log a second that one address may cause in the long run."
+    )
     drain_timeout: int = _limit(
         10, "Seconds that clients have to go when the server stops.", DAY, zero="none"
     )

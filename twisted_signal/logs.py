@@ -1,9 +1,7 @@
-"""The log: one form for our lines, Twisted's and Autobahn's.
+"""The log: where it goes, for our lines, Twisted's and Autobahn's.
 
-    2026-01-31 12:00:00 [INFO] session: Client registered: phone1 (android) in room lab1
-
-Our modules write to the standard `logging`, so that the core needs no Twisted. Twisted's and
-Autobahn's events come to it through `observer`, and one handler writes them all.
+Our modules write to the standard `logging` (`event_log`), so that the core needs no Twisted.
+Twisted's and Autobahn's events come to it through `observer`, and one handler writes them all.
 """
 
 import errno
@@ -14,17 +12,26 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import ILogObserver, Logger, LogLevel, formatEvent
 from twisted.python.logfile import LogFile
 from zope.interface import provider
 
+from twisted_signal import log_levels
+from twisted_signal.event_log import OTHERS, EventLogger, Subject
+from twisted_signal.log_bounds import LogBounds
+from twisted_signal.log_levels import Levels
+from twisted_signal.log_lines import JsonForm, TextForm
 from twisted_signal.outbox import Outbox
-from twisted_signal.text import printable
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FORMS: dict[str, type[TextForm | JsonForm]] = {"text": TextForm, "json": JsonForm}
+"""The forms of the log, by the names that an operator knows them by."""
+TRACEBACK = 3000
+"""Characters that a traceback is taken to have."""
+
+set_level = log_levels.set_level
 
 _PACKAGE = __name__.partition(".")[0]
 _LEVEL_OF_EVENT = {
@@ -37,101 +44,51 @@ _LEVEL_OF_EVENT = {
 _LEVEL_FOR_TWISTED = {number: level for level, number in _LEVEL_OF_EVENT.items()}
 
 
-class LineLogger(logging.Logger):
-    """Hands what is said to the `LineHandler` at once: a LogRecord finds out 20 things for a line.
-
-    It does so for the methods that are called for each message and each connection, and where there
-    is nothing but a message. Whatever else there is goes the standard way: tracebacks, fields of a
-    record's own, handlers that others add, filters.
-    """
-
-    def info(self, msg: object, *args: object, **options: Any) -> None:
-        """See Logger."""
-        if self.isEnabledFor(logging.INFO):
-            self._say(logging.INFO, msg, args, options)
-
-    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
-        """See Logger."""
-        if self.isEnabledFor(level):
-            self._say(level, msg, args, options)
-
-    def _say(self, level: int, msg: object, args: Any, options: dict[str, Any]) -> None:
-        handlers = logging.root.handlers
-        if (
-            len(handlers) == 1
-            and type(handlers[0]) is LineHandler
-            and not (options or self.filters or self.handlers)
-        ):
-            try:
-                text = str(msg) % args if args else str(msg)
-            except Exception:  # noqa: S110 - the standard way deals with it
-                pass
-            else:
-                handlers[0].say(self.name, level, text)
-                return
-        options["stacklevel"] = options.get("stacklevel", 1) + 2  # this one, and who called it
-        self._log(level, msg, args, **options)
-
-
-class LineFormatter(logging.Formatter):
-    """Writes a record as one line, and its traceback, if it has one, as further such lines.
-
-    Whatever a client put into the message stays within its line: see `text.printable`.
-    """
-
-    default_time_format = "%Y-%m-%d %H:%M:%S"
-
-    def __init__(self) -> None:
-        super().__init__()
-        # The beginnings of lines, by level and source, in one second: lines come many to a second.
-        self._heads: dict[tuple[int, str], str] = {}
-        self._second = -1
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its newline."""
-        texts = [record.getMessage()]
-        if record.exc_info:
-            traceback = self.formatException(record.exc_info)
-            texts += [f"| {line}" for line in traceback.splitlines()]
-        place = (record.created, record.levelno, record.name)
-        return "\n".join(self.line(*place, text) for text in texts)
-
-    def line(self, created: float, level: int, logger_name: str, message: str) -> str:
-        """Return a line. `created`: when, in seconds since 1970."""
-        if not 0 <= created - self._second < 1:
-            self._second = int(created)
-            self._heads.clear()
-        place = (level, logger_name)
-        head = self._heads.get(place)
-        if head is None:
-            head = self._heads[place] = self._head(level, logger_name)
-        return head + (message if message.isprintable() else printable(message))
-
-    def _head(self, level: int, logger_name: str) -> str:
-        moment = time.strftime(self.default_time_format, time.localtime(self._second))
-        return f"{moment} [{logging.getLevelName(level)}] {module_name(logger_name)}: "
-
-
 class LineHandler(logging.Handler):
     """Writes lines to a file: those of one turn of the reactor together, others at once."""
 
-    def __init__(self, stream: IO[str], outbox: Outbox) -> None:
-        """`outbox`: says when a turn ends."""
+    def __init__(
+        self,
+        stream: IO[str],
+        outbox: Outbox,
+        bounds: LogBounds,
+        form: TextForm | JsonForm,
+    ) -> None:
+        """
+        Args:
+            outbox: says when a turn ends.
+            bounds: of lines that are about somebody.
+        """
         super().__init__()
         self._stream = stream
         self._outbox = outbox
+        self._bounds = bounds
         self._lines: list[str] = []
-        self._form = LineFormatter()
-        self.setFormatter(self._form)
+        self._form = form
+        self.setFormatter(form)
 
-    def say(self, logger_name: str, level: int, message: str) -> None:
-        """Write a line."""
-        self._add(self._form.line(time.time(), level, logger_name, message))
+    def say(
+        self,
+        logger_name: str,
+        level: int,
+        event: object,
+        values: tuple[object, ...],
+        about: Subject | None,
+    ) -> None:
+        """See event_log.Writer."""
+        text = event % values if values else str(event)  # type: ignore[operator] # a %-format
+        if about is None or self._bounds.take(about, event, len(text)):
+            line = self._form.line(time.time(), level, logger_name, text, event, values, about)
+            lines = self._lines
+            lines.append(line)
+            if len(lines) == 1:
+                self._outbox.add(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record's line."""
         try:
-            self._add(self.format(record))
+            if _is_in_bounds(record, self._bounds):
+                self._add(self.format(record))
         except Exception:
             self.handleError(record)
 
@@ -152,11 +109,10 @@ class LineHandler(logging.Handler):
             pass  # a full disk or a closed stream is no reason to fail, and there is nobody to tell
 
 
-def module_name(logger_name: str) -> str:
-    """Return what a line calls its source: our module, or the package it came from."""
-    if logger_name.startswith(f"{_PACKAGE}."):
-        return logger_name.rpartition(".")[2]
-    return logger_name.partition(".")[0]
+def _is_in_bounds(record: logging.LogRecord, bounds: LogBounds) -> bool:
+    about: Subject | None = getattr(record, "about", None)
+    size = len(record.getMessage()) + (TRACEBACK if record.exc_info else 0)
+    return about is None or bounds.take(about, record.msg, size)
 
 
 @provider(ILogObserver)
@@ -168,7 +124,8 @@ def observer(event: Mapping[str, Any]) -> None:
     if logger.isEnabledFor(level):
         failure = event.get("log_failure")
         exc_info = failure and (failure.type, failure.value, failure.getTracebackObject())
-        logger.log(level, "%s", formatEvent(dict(event)), exc_info=exc_info)
+        text = formatEvent(dict(event))
+        logger.log(level, "%s", text, exc_info=exc_info, extra={"about": OTHERS})
 
 
 def make_observer() -> Any:
@@ -179,14 +136,21 @@ def make_observer() -> Any:
 class TwistedHandler(logging.Handler):
     """Hands our lines over to Twisted's log, where the operator chose an observer for that."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: LogBounds) -> None:
+        """`bounds`: of lines that are about somebody."""
         super().__init__()
-        self.setFormatter(LineFormatter())
+        self._bounds = bounds
+        self.setFormatter(TextForm())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Make an event of a record."""
-        level = _LEVEL_FOR_TWISTED.get(record.levelno, LogLevel.info)
-        Logger(namespace=record.name).emit(level, "{text}", text=self.format(record))
+        if _is_in_bounds(record, self._bounds):
+            level = _LEVEL_FOR_TWISTED.get(record.levelno, LogLevel.info)
+            Logger(namespace=record.name).emit(level, "{text}", text=self.format(record))
+
+
+class FormNotPossible(Exception):
+    """Twisted's own logs have one form."""
 
 
 class RunnerOptions(Protocol):
@@ -198,61 +162,71 @@ class RunnerOptions(Protocol):
     def __setitem__(self, key: str, value: Any) -> None: ...
 
 
-def start(runner: RunnerOptions | None, level: str, outbox: Outbox) -> None:
+def start(
+    runner: RunnerOptions | None,
+    levels: Levels,
+    outbox: Outbox,
+    *,
+    bounds: LogBounds | None = None,
+    form: str = "text",
+) -> None:
     """Send all log lines to where twistd or twist was told to log, stdout by default.
 
     Args:
-        outbox: says when a turn of the reactor ends.
         runner: the options of twistd or twist, which are told to use `observer`; None for neither.
-        level: one of `LEVELS`.
+        levels: the least that is logged.
+        outbox: says when a turn of the reactor ends.
+        bounds: of the lines that are about somebody; none by default.
+        form: one of `FORMS`.
 
     Raises:
         OSError: the log file cannot be opened.
+        FormNotPossible: the log goes to where lines have a form of their own.
     """
-    handler = _handler(runner, outbox) if runner is not None else _stdout_handler(outbox)
+    handler = _handler(runner, _Lines(outbox, bounds or LogBounds(), FORMS[form]))
     # What goes to Twisted's log must not come back from it: one of its observers writes to the
     # root logger.
     logger = logging.getLogger(_PACKAGE if isinstance(handler, TwistedHandler) else None)
     logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    EventLogger.writers = [handler] if isinstance(handler, LineHandler) else [None]
+    log_levels.set_level(levels)
     # A handler that fails would report it on stderr, which twistd logs in turn.
     logging.raiseExceptions = False
-    _make_lean()
 
 
-def set_level(level: str) -> None:
-    """Log from another level on. `level`: one of `LEVELS`."""
-    own = logging.getLogger(_PACKAGE)
-    (own if own.handlers else logging.root).setLevel(level)
+class _Lines(NamedTuple):
+    """How lines are written, wherever that is."""
+
+    outbox: Outbox
+    bounds: LogBounds
+    form: type[TextForm | JsonForm]
+
+    def to(self, stream: IO[str]) -> LineHandler:
+        if isinstance(stream, io.TextIOWrapper):
+            if self.form is JsonForm:
+                stream.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1
+            stream.reconfigure(errors="backslashreplace")  # a name is no reason to lose a line
+        return LineHandler(stream, self.outbox, self.bounds, self.form())
 
 
-def _make_lean() -> None:
-    """Let our modules' loggers, which were made when those were imported, be LineLoggers."""
-    for name, logger in logging.root.manager.loggerDict.items():
-        if name.startswith(f"{_PACKAGE}.") and type(logger) is logging.Logger:
-            logger.__class__ = LineLogger
-
-
-def _handler(runner: RunnerOptions, outbox: Outbox) -> logging.Handler:
+def _handler(runner: RunnerOptions | None, lines: _Lines) -> logging.Handler:
+    if runner is None:
+        return lines.to(sys.stdout)
     if runner.get("fileLogObserverFactory") is not None:  # twist
         runner["fileLogObserverFactory"] = lambda _file: observer
         runner["logLevel"] = LogLevel.debug  # what is logged is decided here
-        return LineHandler(runner.get("logFile"), outbox)
+        return lines.to(runner.get("logFile"))
     if runner.get("logger") or runner.get("syslog"):
-        return TwistedHandler()
+        if lines.form is not TextForm:
+            raise FormNotPossible
+        return TwistedHandler(lines.bounds)
     runner["logger"] = f"{__name__}.{make_observer.__name__}"
     path = runner.get("logfile")
     if runner.get("nodaemon") and path in (None, "", "-"):
-        return _stdout_handler(outbox)
+        return lines.to(sys.stdout)
     if path == "-":
         raise OSError(errno.ENOTTY, "a daemon has no stdout", "-")
-    return LineHandler(_log_file(path or "twistd.log"), outbox)
-
-
-def _stdout_handler(outbox: Outbox) -> logging.Handler:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name is no reason to lose a line
-    return LineHandler(sys.stdout, outbox)
+    return lines.to(_log_file(path or "twistd.log"))
 
 
 def _log_file(path: str) -> IO[str]:

@@ -66,8 +66,13 @@ class OpeningProtocol(SendingProtocol):
             self.is_relayed = self.factory.proxies.trusts(host)
         refusal = self.factory.arrive(self, None if self.is_relayed else host)
         if refusal is not None:
-            self.factory.refusals.note(refusal.kind, self.address, refusal.sentence)
+            self.factory.refusals.note(refusal.kind, self.address, refusal.sentence, self)
             self._drop_quietly(refusal.sentence)
+
+    @property
+    def source(self) -> str | None:  # type: ignore[override] # nobody sets it
+        """See `event_log.Subject`."""
+        return None if self.place is None else self.place.key
 
     def onConnect(self, request: ConnectionRequest) -> Any:
         """The opening handshake came in, and is a right one.
@@ -103,7 +108,7 @@ class OpeningProtocol(SendingProtocol):
             self._answer(Refusal("handshake", code, reason), headers)
 
     def _answer(self, refusal: Refusal, headers: list[tuple[str, str]]) -> None:
-        self.factory.refusals.note(refusal.kind, self.address, refusal.sentence)
+        self.factory.refusals.note(refusal.kind, self.address, refusal.sentence, self)
         self.wasNotCleanReason = refusal.sentence
         if refusal.retry_after:
             headers = [*headers, ("Retry-After", str(refusal.retry_after))]

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from twisted_signal.limits import LARGE, Limits
-from twisted_signal.logs import LEVELS
+from twisted_signal.log_levels import LEVELS
 from twisted_signal.registry import DuplicateId
 
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - a phone must reach the server, that is what it is for
@@ -192,7 +192,17 @@ OPTIONS = (
         "Let only who shows the token in this file ask there; a must beyond this machine.",
         is_path=True,
     ),
-    Option("log-level", f"Least level to log: {', '.join(LEVELS)}.", default="INFO", is_live=True),
+    Option(
+        "log-level",
+        f"Least level to log: {', '.join(LEVELS)}; also of single modules: INFO,websocket=DEBUG.",
+        default="INFO",
+        is_live=True,
+    ),
+    Option(
+        "log-format",
+        "Form of the log: text, or json, an object a line.",
+        default="text",
+    ),
     Option(
         "duplicate-id",
         f"What becomes of a claim to an id that is taken: {', '.join(DuplicateId)}.",

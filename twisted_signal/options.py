@@ -18,6 +18,8 @@ from twisted_signal.config.settings import Setting, Value
 from twisted_signal.keys import KeyFiles, UnusableKey
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
+from twisted_signal.log_bounds import LogBounds
+from twisted_signal.log_levels import Levels, UnknownLevel, read_levels
 from twisted_signal.option_table import (
     DEFAULT_HOST,
     DEFAULT_PORT,
@@ -43,7 +45,8 @@ class Options(CommandLine):
         listeners: where to listen.
         address: the IP address that --host stands for.
         limits: how much one client may take.
-        log_level: one of `logs.LEVELS`.
+        log_level: the least that is logged.
+        log_bounds: how much of the log an address may cause.
         duplicate_id: what becomes of a claim to an id that is taken.
         proxies: those that are believed about where a client comes from.
         origins: of the pages that may connect.
@@ -57,7 +60,7 @@ class Options(CommandLine):
     address: str | None = None
     listeners: list[Listener]
     limits: Limits
-    log_level: str
+    log_level: Levels
     duplicate_id: DuplicateId
     key_files: KeyFiles | None
     renewal: Renewal | None
@@ -77,6 +80,7 @@ class Options(CommandLine):
         super().__init__(environment)
         self._is_rehearsal = is_rehearsal
         self.outbox = Outbox()
+        self.log_bounds = LogBounds()
 
     @property
     def verifier(self) -> Verifier | None:
@@ -138,11 +142,14 @@ class Options(CommandLine):
         self.limits = Limits(
             **{limit.name: self.number(option_name(limit.name)) for limit in fields(Limits)}
         )
-        self.log_level = self["log-level"].upper()
-        if self.log_level not in logs.LEVELS:
+        try:
+            self.log_level = read_levels(self["log-level"])
+        except UnknownLevel as error:
+            raise usage.UsageError(f"--log-level {error}") from None
+        if self["log-format"] not in logs.FORMS:
             raise usage.UsageError(
-                f"--log-level must be one of {', '.join(logs.LEVELS)},"
-                f" not {quoted(self['log-level'])}"
+                f"--log-format must be one of {', '.join(logs.FORMS)},"
+                f" not {quoted(self['log-format'])}"
             )
         if self["duplicate-id"] not in list(DuplicateId):
             raise usage.UsageError(
@@ -170,7 +177,18 @@ class Options(CommandLine):
         if runner is not None:
             _check_pid_file(runner.get("pidfile"))
         try:
-            logs.start(runner, self.log_level, self.outbox)
+            logs.start(
+                runner,
+                self.log_level,
+                self.outbox,
+                bounds=self.log_bounds,
+                form=self["log-format"],
+            )
+        except logs.FormNotPossible:
+            raise usage.UsageError(
+                f"--log-format {self['log-format']} is for logs of this server's own, not for"
+                " --syslog and --logger of twistd"
+            ) from None
         except OSError as error:
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"

@@ -3,11 +3,13 @@
 A send costs about as much as all else that a message costs (docs/performance.md), however small.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Protocol
 
-log = logging.getLogger(__name__)
+from twisted_signal import event_log, events
+from twisted_signal.event_log import OTHERS
+
+log = event_log.logger(__name__)
 
 FEW = 16
 """As many senders that are in no hurry are served at the end of a turn all the same."""
@@ -92,4 +94,4 @@ def _flush(senders: list[Flushable]) -> None:
             sender.flush()
         except Exception:
             # The others must not lose what they have, nor the reactor its reader.
-            log.exception("What waited for a client could not be sent")
+            log.exception(events.SENDING_FAILED, about=OTHERS)

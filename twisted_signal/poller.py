@@ -6,7 +6,6 @@ connections stand in one of ours, the reactor sees that one, and what is read be
 the reactor is answered together.
 """
 
-import logging
 import select
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +17,13 @@ from twisted.internet.tcp import Port, Server
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_signal import event_log, events
+from twisted_signal.event_log import OTHERS
 from twisted_signal.outbox import Outbox
 from twisted_signal.tally import Tally
 from twisted_signal.tcp import Connection
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 MAX_EVENTS = 32
 """How many connections are served together."""
@@ -151,7 +152,7 @@ class Poller:
                     self._fail(connection, error)
 
     def _fail(self, descriptor: Any, error: Exception) -> None:
-        log.error("A connection failed", exc_info=error)
+        log.error(events.CONNECTION_FAILED, exc_info=error, about=OTHERS)
         self._disconnect(descriptor, error, is_read=False)
 
     def _serve(self, descriptor: Any, event: int) -> None:
@@ -187,7 +188,7 @@ class Poller:
             tell(failure)
         except Exception:
             # The reactor would take the poller for broken, and all connections with it.
-            log.exception("A connection did not end as it should")
+            log.exception(events.CONNECTION_END_FAILED, about=OTHERS)
 
     # What a descriptor needs of the reactor.
 

@@ -1,9 +1,8 @@
 """Takes what has changed in the file of options while the server runs."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 
-from twisted_signal import logs
+from twisted_signal import event_log, events, logs
 from twisted_signal.config.rendering import shown
 from twisted_signal.config.settings import ConfigError, Setting
 from twisted_signal.descriptors import raise_limit
@@ -11,7 +10,7 @@ from twisted_signal.option_table import BY_NAME
 from twisted_signal.options import Options
 from twisted_signal.server import SignalFactory
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 TOKENS = frozenset({"auth-secret-file", "auth-public-key-file"})
 TLS = frozenset({"tls-cert", "tls-key", "self-signed", "state-dir"})
@@ -39,7 +38,7 @@ class Reconfiguration:
         try:
             fresh = running.renewed(running.sources.read())
         except ConfigError as error:
-            log.warning("The configuration stays as it was: %s", error)
+            log.warning(events.CONFIGURATION_UNUSABLE, error)
             return
         changed = {
             name: setting
@@ -50,7 +49,7 @@ class Reconfiguration:
         for name, setting in changed.items():
             self._tell(name, setting, is_applied=name not in stuck)
         if not changed:
-            log.info("No option has changed")
+            log.info(events.CONFIGURATION_SAME)
         self._apply(fresh, stuck)
         for reload in self._others:
             reload()
@@ -67,9 +66,9 @@ class Reconfiguration:
     def _tell(self, name: str, setting: Setting, *, is_applied: bool) -> None:
         before, after = shown(self._options.settings[name].value), shown(setting.value)
         if is_applied:
-            log.info("Applied: %s, %s → %s", name, before, after)
+            log.info(events.OPTION_APPLIED, name, before, after)
         else:
-            log.warning("Not applied: %s, %s → %s, needs a restart", name, before, after)
+            log.warning(events.OPTION_NOT_APPLIED, name, before, after)
 
     def _apply(self, fresh: Options, stuck: set[str]) -> None:
         running, factory = self._options, self._factory
@@ -81,10 +80,10 @@ class Reconfiguration:
         logs.set_level(fresh.log_level)
         if running.key_files is not None and fresh.key_files is not None:
             running.key_files.take(fresh.key_files)
-            log.info("The keys for tokens were read again")
+            log.info(events.KEYS_READ)
         running.relays.take(fresh.relays)
         if running.relays.is_turn:
-            log.info("The secret for TURN was read again")
+            log.info(events.TURN_SECRET_READ)
         if running.renewal is not None and fresh.renewal is not None:
             running.renewal.take(fresh.renewal)
         running.follow(fresh, stuck)

@@ -3,15 +3,18 @@
 No I/O beside the log and no clock: whoever holds this lets it tick once a second.
 """
 
-import logging
 from collections import Counter
 
+from twisted_signal import event_log, events
+from twisted_signal.event_log import Subject
 from twisted_signal.text import printable
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 LINES = 10
 """Lines of one kind that are written at once; after these, one a second."""
+LENGTH = 500
+"""Characters of what is said in a line."""
 
 
 class Refusals:
@@ -26,22 +29,28 @@ class Refusals:
         self._written: Counter[str] = Counter()  # lately
         self._left_out: dict[str, tuple[int, str]] = {}
 
-    def note(self, kind: str, who: str, sentence: str) -> None:
+    @property
+    def has_left_out(self) -> bool:
+        """Whether lines were left out of which nothing was told yet."""
+        return bool(self._left_out)
+
+    def note(self, kind: str, who: str, sentence: str, about: Subject | None = None) -> None:
         """Count a refusal and log it, at once or with others of its kind.
 
         Args:
             kind: one of a few words.
             who: what was refused, and whose it was.
             sentence: why.
+            about: whose it was, for programs.
         """
         self.count[kind] += 1
-        line = printable(f"{who}: {sentence}")
         if self._written[kind] < LINES:
             self._written[kind] += 1
-            log.warning("Refused %s", line)
+            extra = {"kind": kind}
+            log.warning(events.REFUSED, _fit(who), _fit(sentence), about=about, extra=extra)
         else:
             number, _ = self._left_out.get(kind, (0, ""))
-            self._left_out[kind] = (number + 1, line)
+            self._left_out[kind] = (number + 1, _fit(f"{who}: {sentence}"))
 
     @property
     def were_lately(self) -> bool:
@@ -49,9 +58,14 @@ class Refusals:
         return bool(self._written or self._left_out)
 
     def tick(self) -> None:
-        """A second has passed, or nobody is there any more: tell of those that were left out."""
+        """A second has passed: tell of those that were left out."""
         self._written -= Counter(self._written.keys())
         for kind, (number, last) in self._left_out.items():
             self._written[kind] += 1
-            log.warning("Refused %d more of these, the last: %s", number, last)
+            log.warning(events.MORE_REFUSED, number, last, extra={"kind": kind})
         self._left_out.clear()
+
+
+def _fit(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= LENGTH else text[:LENGTH] + "…"

@@ -1,22 +1,25 @@
 """Rooms and who is in them. No I/O, no clock, no Twisted."""
 
-import logging
 import random
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
+from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog, Waiting
+from twisted_signal.calls import Calls
 from twisted_signal.connection import Client
 from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.event_log import Subject
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import NAME_LENGTH, ServerMessage
 from twisted_signal.refusals import Refusals
 from twisted_signal.tally import Tally
 from twisted_signal.text import quoted
+from twisted_signal.timeline import Flow, StepKind
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 
 class DuplicateId(StrEnum):
@@ -30,7 +33,7 @@ class DuplicateId(StrEnum):
     """The other one keeps it."""
 
 
-class Owner(Protocol):
+class Owner(Subject, Protocol):
     """Who has a place in a room. `member`: the place; None as soon as it is given up."""
 
     member: "Member | None"
@@ -41,10 +44,12 @@ class Member:
 
     Attributes:
         owner: whose place it is.
+        joined_at_ns: when it came into the room, in nanoseconds since 1970.
         expires_at: until when its token lets it stay, in seconds since 1970; None: it needs none.
         mailbox: what stands between it and the connection, if the place can be taken up on another.
         label: the id as it stands in log lines.
         last_partner: the id of the peer it last heard from or talked to, or None.
+        flow: what it says to the peer that it talked to last, for the timeline of their call.
         backlog: what it said, to nobody in particular, while nobody was there.
         handed_over: what it got of what others had waited to say, each with its sender, for as long
             as it may still register itself; None if it has done so, or said anything else.
@@ -56,7 +61,9 @@ class Member:
         "client_id",
         "client_type",
         "expires_at",
+        "flow",
         "handed_over",
+        "joined_at_ns",
         "label",
         "last_partner",
         "mailbox",
@@ -65,7 +72,14 @@ class Member:
     )
 
     def __init__(
-        self, owner: Owner, client: Client, room: "Room", client_id: str, client_type: str
+        self,
+        owner: Owner,
+        client: Client,
+        room: "Room",
+        client_id: str,
+        client_type: str,
+        *,
+        now_ns: int,
     ) -> None:
         self.owner = owner
         self.client = client
@@ -74,8 +88,10 @@ class Member:
         self.room = room
         self.client_id = client_id
         self.client_type = client_type
+        self.joined_at_ns = now_ns
         self.label = quoted(client_id)
         self.last_partner: str | None = None
+        self.flow: Flow | None = None
         self.backlog: Backlog | None = None
         self.handed_over: list[tuple[Member, Waiting]] | None = None
 
@@ -101,12 +117,20 @@ class Member:
 
 
 class Room:
-    """Who may signal whom. `members`: by id, in the order they joined."""
+    """Who may signal whom.
 
-    __slots__ = ("label", "members", "room_id")
+    Attributes:
+        members: by id, in the order they joined.
+        calls: of this room and all others.
+        opened_at_ns: when the first of them came, in nanoseconds since 1970.
+    """
 
-    def __init__(self, room_id: str) -> None:
+    __slots__ = ("calls", "label", "members", "opened_at_ns", "room_id")
+
+    def __init__(self, room_id: str, calls: Calls, now_ns: int) -> None:
         self.room_id = room_id
+        self.calls = calls
+        self.opened_at_ns = now_ns
         self.label = quoted(room_id)
         self.members: dict[str, Member] = {}
 
@@ -119,6 +143,7 @@ class Registry:
         limits: how many may be in a room, and how long a place is kept.
         duplicate_id: what becomes of two claims to one id.
         refusals: of all that was refused.
+        calls: the timelines of calls, to see why one does not come about.
         tally: of all else that is counted.
     """
 
@@ -136,6 +161,7 @@ class Registry:
         """
         self.rooms: dict[str, Room] = {}
         self.refusals = Refusals()
+        self.calls = Calls()
         self.tally = Tally()
         self.limits = limits
         self.duplicate_id = duplicate_id
@@ -166,8 +192,13 @@ class Registry:
         room_id: str,
         client_id: str,
         client_type: str,
+        *,
+        now_ns: int,
     ) -> Member:
         """Put a client into a room, in one step with giving up the place it had before.
+
+        Args:
+            now_ns: when that is, in nanoseconds since 1970.
 
         Raises:
             IdTaken, RoomFull: it cannot have the place; nothing has changed then.
@@ -181,27 +212,35 @@ class Registry:
             if 0 < self.limits.max_room_size <= others:
                 raise RoomFull(room_id, others)
         else:
-            room = self.rooms[room_id] = Room(room_id)
-            log.info("Room opened: %s", room.label)
-        member = room.members[client_id] = Member(owner, client, room, client_id, client_type)
+            room = self.rooms[room_id] = Room(room_id, self.calls, now_ns)
+            log.info(events.ROOM_OPENED, room.label, about=owner)
+        member = room.members[client_id] = Member(
+            owner, client, room, client_id, client_type, now_ns=now_ns
+        )
         self.tally.registrations += 1
         self.tally.members += 1
         if leaving is not None:
             member.backlog = leaving.backlog
-            self.leave(leaving)
+            self.leave(leaving, now_ns)
+        self.calls.join(room_id, member)
         owner.member = member
         return member
 
-    def leave(self, member: Member) -> None:
-        """Take a member out of its room, and the room away with its last member."""
+    def leave(self, member: Member, now_ns: int) -> None:
+        """Take a member out of its room, and the room away with its last member.
+
+        Args:
+            now_ns: when that is, in nanoseconds since 1970.
+        """
         room = member.room
         del room.members[member.client_id]
         self.tally.members -= 1
         member.owner.member = None
         self.forget(member)
+        self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
         if not room.members:
             del self.rooms[room.room_id]
-            log.info("Room closed: %s", room.label)
+            log.info(events.ROOM_CLOSED, room.label, about=member.owner)
 
     def remember(self, member: Member) -> str:
         """Let a member's place be kept when its connection breaks; return the token for it."""
@@ -227,7 +266,7 @@ class Registry:
         return self._resumable.values()
 
     def resume(
-        self, owner: Owner, client: Client, token: str, received: int | None
+        self, owner: Owner, client: Client, token: str, received: int | None, *, now_ns: int
     ) -> tuple[Member, Client, list[ServerMessage]]:
         """Give a place to the connection that shows its token, which works no more after that.
 
@@ -236,6 +275,7 @@ class Registry:
         Args:
             owner: who has the place from now on.
             received: see Mailbox.reconnect.
+            now_ns: when that is, in nanoseconds since 1970.
 
         Returns:
             The place, the connection that had it before, and what was missed.
@@ -251,7 +291,8 @@ class Registry:
         self._resumable[next_token] = self._resumable.pop(token)
         self.tally.resumes += 1
         if owner.member is not None:
-            self.leave(owner.member)
+            self.leave(owner.member, now_ns)
+        self.calls.note(StepKind.RESUMED, member.room.room_id, member.client_id, now_ns)
         member.owner.member, member.owner, owner.member = None, owner, member
         return member, before, missed
 

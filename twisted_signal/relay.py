@@ -1,7 +1,6 @@
 """What peers say to each other: whom it is for, and what becomes of it where nobody is there."""
 
-import logging
-
+from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog
 from twisted_signal.errors import (
     NobodyThere,
@@ -20,26 +19,41 @@ from twisted_signal.messages import (
 )
 from twisted_signal.registry import Member, Room
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 
-def relay(message: Relay, sender: Member) -> None:
+def relay(message: Relay, sender: Member, now_ns: int) -> None:
     """Pass a message on to its target, or let it wait for one.
+
+    Args:
+        now_ns: when it came, in nanoseconds since 1970.
 
     Raises:
         SignalError: nobody can get it.
     """
     sender.handed_over = None
-    if message.target_id is not None:
-        _pass_on(message, sender, sender.peer(message.target_id))
-        return
-    target = _likely_target(sender)
-    if target is not None:
+    try:
+        if message.target_id is not None:
+            target = sender.peer(message.target_id)
+        else:
+            found = _likely_target(sender)
+            if found is None:
+                _wait(message, sender, now_ns)
+                return
+            target = found
         _pass_on(message, sender, target)
-    elif isinstance(message, Answer) or _is_late(message, sender):
-        raise NobodyThere(sender.room.room_id)
-    else:
-        _keep(message, sender)
+    except SignalError as error:
+        sender.room.calls.fail(sender.room.room_id, sender, message, error, now_ns)
+        raise
+    flow = sender.flow
+    # Of a flood of candidates only so many are looked at (calls).
+    if (
+        flow is None
+        or flow.left
+        or type(message) is not IceCandidate
+        or flow.peer_id is not target.client_id
+    ):
+        _see(message, sender, target, now_ns)
 
 
 def send(message: Message, sender: Member) -> None:
@@ -56,7 +70,7 @@ def send(message: Message, sender: Member) -> None:
         try:
             _pass_on(message, sender, peer)
         except SignalError as error:
-            log.debug("No message from %s to %s: %s", sender.label, peer.label, error)
+            log.debug(events.NOT_RELAYED, sender.label, peer.label, error, about=sender.owner)
 
 
 def tell_room(room: Room, message: PeerJoined | PeerLeft, about: Member) -> None:
@@ -67,20 +81,20 @@ def tell_room(room: Room, message: PeerJoined | PeerLeft, about: Member) -> None
             member.client.deliver(message)
 
 
-def hand_over_what_waits(arrived: Member) -> None:
+def hand_over_what_waits(arrived: Member, now_ns: int) -> None:
     """Give somebody who came into a room what waits there, and those there what it said before."""
     for peer in [peer for peer in arrived.peers() if peer.backlog is not None]:
-        _hand_over(peer, arrived)
+        _hand_over(peer, arrived, now_ns)
     if arrived.backlog is not None:
         try:
             target = _likely_target(arrived)
         except TargetUnclear:
             return  # it waits on: the next peer that arrives gets it
         if target is not None:
-            _hand_over(arrived, target)
+            _hand_over(arrived, target, now_ns)
 
 
-def hand_over_again(before: Member, member: Member) -> None:
+def hand_over_again(before: Member, member: Member, now_ns: int) -> None:
     """Say again what was said to a client before it registered itself.
 
     The server took it for the app, so it was told in a dialect that it does not speak.
@@ -90,6 +104,8 @@ def hand_over_again(before: Member, member: Member) -> None:
         for sender, message in handed_over:
             if member.room.members.get(sender.client_id) is sender:
                 _pass_on(message, sender, member)
+                if member is not before:
+                    _see(message, sender, member, now_ns)
 
 
 def _pass_on(message: Relay | Message, sender: Member, target: Member) -> None:
@@ -101,9 +117,17 @@ def _pass_on(message: Relay | Message, sender: Member, target: Member) -> None:
     sender.last_partner = target.client_id
     target.last_partner = sender.client_id
     if log.isEnabledFor(message.log_level):  # for candidates, most of all, it is not
-        log.log(
-            message.log_level, "Relayed %s from %s to %s", message.kind, sender.label, target.label
-        )
+        said = (message.kind, sender.label, target.label)
+        log.say(message.log_level, events.RELAYED, said, sender.owner)
+
+
+def _see(message: Relay, sender: Member, target: Member, now_ns: int) -> None:
+    """Let the timeline of a call see a message that was passed on."""
+    flow = sender.flow
+    if flow is None or flow.call is None or flow.peer_id is not target.client_id:
+        room = sender.room
+        flow = sender.flow = room.calls.flow(room.room_id, sender, target, message)
+    flow.see(message, now_ns)
 
 
 def _likely_target(member: Member) -> Member | None:
@@ -123,25 +147,31 @@ def _likely_target(member: Member) -> Member | None:
     raise TargetUnclear(member.room.room_id, [peer.client_id for peer in others or peers])
 
 
-def _keep(message: Offer | IceCandidate, member: Member) -> None:
+def _wait(message: Relay, member: Member, now_ns: int) -> None:
+    """Let a message wait for somebody to come.
+
+    Raises:
+        NobodyThere, TooManyWaiting: it may not.
+    """
+    if isinstance(message, Answer) or _is_late(message, member):
+        raise NobodyThere(member.room.room_id)
     if member.backlog is None:
         member.backlog = Backlog()
     if not member.backlog.keep(message):
         raise TooManyWaiting(member.room.room_id, member.backlog.limit)
-    log.log(
-        message.log_level,
-        "Kept %s from %s: nobody else is in room %s yet",
-        message.kind,
-        member.label,
-        member.room.label,
-    )
+    if isinstance(message, Offer):
+        member.room.calls.wait(member.room.room_id, member, now_ns)
+    if log.isEnabledFor(message.log_level):
+        said = (message.kind, member.label, member.room.label)
+        log.say(message.log_level, events.KEPT, said, member.owner)
 
 
-def _hand_over(sender: Member, target: Member) -> None:
+def _hand_over(sender: Member, target: Member, now_ns: int) -> None:
     assert sender.backlog is not None
     waiting, sender.backlog = sender.backlog.take(), None
     for message in waiting:
         _pass_on(message, sender, target)
+        _see(message, sender, target, now_ns)
         if target.handed_over is not None:
             target.handed_over.append((sender, message))
 

@@ -1,16 +1,16 @@
 """STUN and TURN servers, as the command line names them: from options to what clients are told."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.python import usage
 
+from twisted_signal import event_log, events
 from twisted_signal.keys import UnusableKey, read_key_file, without_newline
 from twisted_signal.text import quoted
 from twisted_signal.turn import IceProvider, is_stun_uri, is_turn_uri
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 LEAST_SECRET = 16
 """Bytes that a secret should have: a username and its credential are enough to guess it by."""
@@ -76,9 +76,9 @@ class Relays:
         try:
             self.provider.secret = self._secret()
         except UnusableKey as error:
-            log.warning("The secret for TURN stays as it was: %s", error)
+            log.warning(events.TURN_SECRET_UNUSABLE, error)
         else:
-            log.info("The secret for TURN was read again")
+            log.info(events.TURN_SECRET_READ)
 
     def _secret(self) -> bytes:
         if self._path is None:

@@ -1,6 +1,5 @@
 """Takes a renewed certificate while the server runs: on request, and when its files change."""
 
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -8,16 +7,17 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from twisted_signal import event_log, events
 from twisted_signal.certificates import CertificateError, Pair, Source
+from twisted_signal.text import Shown
 from twisted_signal.tls import TlsContext
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 CHECK_INTERVAL = 15.0
 """Seconds from one look at the files to the next; what is broken then is tried again after that."""
 
 DAY = 86_400
-_SAME = "The certificate is the one from before"
 EXPIRES_SOON = timedelta(days=14)
 
 
@@ -72,7 +72,7 @@ class Renewal(Service):
         """Tell what certificate it is, and look after it from now on."""
         super().startService()
         self._made = self._clock.seconds()
-        self._tell("is")
+        self._tell(events.CERTIFICATE)
         self._looking.start(self._interval, now=False)
 
     def stopService(self) -> None:
@@ -85,13 +85,13 @@ class Renewal(Service):
         """Read the certificate now, and log what became of it."""
         self._complaint = None
         self._seen = self._source.state()
-        self._read(_SAME)
+        self._read(tell=True)
 
     def take(self, other: "Renewal") -> None:
         """Take the source of another, and the certificate that it has read, from now on."""
         self._source, self._seen = other._source, other._seen  # noqa: SLF001 - its own kind
         self._complaint = None
-        self._compare(other._pair, _SAME)  # noqa: SLF001 - its own kind
+        self._compare(other._pair, tell=True)  # noqa: SLF001 - its own kind
 
     def _look(self) -> None:
         try:
@@ -104,24 +104,24 @@ class Renewal(Service):
                 self._use(self._pair)
                 self._warn()
         except Exception:
-            log.exception("The certificate could not be looked after")  # but the timer goes on
+            log.exception(events.CERTIFICATE_CHECK_FAILED)  # but the timer goes on
 
-    def _read(self, same: str | None = None) -> None:
-        """Take what the source has now. `same`: said if that is what is there."""
+    def _read(self, *, tell: bool = False) -> None:
+        """Take what the source has now. `tell`: even if that is what is there."""
         try:
-            self._compare(self._source.read(self._now()), same)
+            self._compare(self._source.read(self._now()), tell=tell)
             self._complaint = None
         except CertificateError as error:
             if str(error) != self._complaint:
-                log.error("The certificate stays as it was: %s", error)  # noqa: TRY400 - it is no mistake of ours
+                log.error(events.CERTIFICATE_UNUSABLE, error)  # noqa: TRY400 - it is no mistake of ours
             self._complaint = str(error)
 
-    def _compare(self, pair: Pair, same: str | None) -> None:
+    def _compare(self, pair: Pair, *, tell: bool) -> None:
         if pair.chain != self._pair.chain:
             self._use(pair)
-            self._tell("is now")
-        elif same is not None:
-            log.info("%s", same)
+            self._tell(events.CERTIFICATE_CHANGED)
+        elif tell:
+            log.info(events.CERTIFICATE_SAME)
 
     def _is_day_old(self) -> bool:
         return self._clock.seconds() - self._made > DAY
@@ -131,11 +131,10 @@ class Renewal(Service):
         self._pair = pair
         self._made = self._clock.seconds()
 
-    def _tell(self, word: str) -> None:
+    def _tell(self, event: events.Event) -> None:
         log.info(
-            "The certificate %s valid until %s, SHA-256 %s",
-            word,
-            f"{self._pair.expires:%Y-%m-%d %H:%M} UTC",
+            event,
+            Shown(f"{self._pair.expires:%Y-%m-%d %H:%M} UTC", self._pair.expires),
             self._pair.fingerprint,
         )
         self._warn()
@@ -143,6 +142,6 @@ class Renewal(Service):
     def _warn(self) -> None:
         left = self._pair.expires - self._now()
         if left < timedelta(0):
-            log.error("The certificate has expired: clients will not connect")
+            log.error(events.CERTIFICATE_EXPIRED)
         elif left < EXPIRES_SOON:
-            log.warning("The certificate expires in %.1f days", left / timedelta(days=1))
+            log.warning(events.CERTIFICATE_EXPIRES, left / timedelta(days=1))

@@ -2,7 +2,6 @@
 
 import fcntl
 import ipaddress
-import logging
 import os
 import re
 import socket
@@ -17,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import lan_address
 from twisted_signal.certificates import CertificateError, Pair, file_state, read_pair
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 VALID = timedelta(days=397)
 """How long it is valid. Browsers took 398 days of any authority (Apple's HT211025), and iOS takes
@@ -121,7 +121,7 @@ class SelfSigned:
     def _make(self, now: datetime) -> Pair:
         pair, data = self._made(now)
         self._write(data)
-        log.info("Made a certificate for this machine: %s", self._path)
+        log.info(events.CERTIFICATE_MADE, self._path)
         return pair
 
     def _made(self, now: datetime) -> tuple[Pair, bytes]:

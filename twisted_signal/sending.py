@@ -4,7 +4,6 @@ Small things go to the socket at once, past the transport's buffer. What the soc
 waits here, up to a limit, until the transport asks for it.
 """
 
-import logging
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -12,11 +11,12 @@ from twisted.internet.interfaces import INegotiated, ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.protocols.policies import ProtocolWrapper
 
+from twisted_signal import event_log, events
 from twisted_signal.frames import FIN, frame
 from twisted_signal.slim import CLOSED, CONNECTING, SlimProtocol
 from twisted_signal.tcp import is_stuck, round_trip_ms, unacknowledged
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 CLOSE_TIMEOUT = 5
 """Seconds from the first Close frame, or a refusal, to the end of the TCP connection."""
@@ -50,6 +50,8 @@ class SendingProtocol(SlimProtocol):
     address: str
     """The client's, for people."""
     factory: Any  # a ChannelFactory
+    source: str | None
+    """See `event_log.Subject`."""
     transport: Any  # a TCP connection, TLS over one, or a local socket
 
     def __init__(self) -> None:
@@ -60,6 +62,10 @@ class SendingProtocol(SlimProtocol):
         self._out: list[bytes] | None = None
         self._waiting: list[bytes] | None = None
         self._waiting_size = 0
+
+    def log_fields(self) -> dict[str, object]:
+        """See `event_log.Subject`."""
+        return {"address": self.address}
 
     def connectionMade(self) -> None:
         """A TCP connection came in."""
@@ -311,7 +317,7 @@ class SendingProtocol(SlimProtocol):
             reason: why, for the log.
         """
         self.factory.refusals.count[kind] += 1
-        log.warning("Dropping the connection of %s: %s", self.address, reason)
+        log.warning(events.DROPPING, self.address, reason, about=self)
         self._drop_quietly(reason)
 
     def _drop_quietly(self, reason: str) -> None:

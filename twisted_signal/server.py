@@ -1,6 +1,5 @@
 """The server: makes a protocol for each connection, and holds what they all share."""
 
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -8,12 +7,13 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_signal import __version__
+from twisted_signal import __version__, event_log, events
 from twisted_signal.auth import Verifier
 from twisted_signal.close_codes import GOING_AWAY
 from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
+from twisted_signal.log_bounds import LogBounds
 from twisted_signal.messages import ServerShutdown
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.outbox import Outbox
@@ -23,7 +23,7 @@ from twisted_signal.slim import OPEN
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 from twisted_signal.websocket import SignalProtocol
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SPREAD_MS = 5000
 """Milliseconds over which clients are asked to come back when the server goes down."""
@@ -47,6 +47,7 @@ class SignalFactory(ChannelFactory):
         proxies: TrustedProxies = NO_PROXIES,
         origins: AllowedOrigins = ANY_ORIGIN,
         ice: IceProvider = NO_ICE_SERVERS,
+        log_bounds: LogBounds | None = None,
     ) -> None:
         """
         Args:
@@ -59,6 +60,7 @@ class SignalFactory(ChannelFactory):
             proxies: those that are believed about where a client comes from.
             origins: of the pages that may connect.
             ice: the ICE servers that clients are told of.
+            log_bounds: of the log's lines, which are told what time it is.
         """
         super().__init__(
             reactor,
@@ -67,6 +69,7 @@ class SignalFactory(ChannelFactory):
             limits=limits,
             proxies=proxies,
             origins=origins,
+            log_bounds=log_bounds,
         )
         self.registry = registry or Registry(limits)
         self.verifier = verifier
@@ -76,6 +79,7 @@ class SignalFactory(ChannelFactory):
         self._all_gone: Deferred[None] | None = None
         self._has_warned = False
         self.refusals, self.tally = self.registry.refusals, self.registry.tally
+        self.calls = self.registry.calls
         self._payload = b""
         self._frame = frame(TEXT, b"")
         self.setProtocolOptions(
@@ -102,8 +106,7 @@ class SignalFactory(ChannelFactory):
             self._has_warned = True
             pages = "" if self.origins else ", and so may any web page that they look at"
             log.warning(
-                "Anybody who reaches this server may enter its rooms%s%s: --auth-secret-file asks"
-                " for tokens%s",
+                events.ANYBODY_MAY_ENTER,
                 " and use its TURN servers" if self.ice.ttl is not None else "",
                 pages,
                 "" if self.origins else ", --allowed-origin keeps pages out",

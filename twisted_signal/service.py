@@ -1,7 +1,6 @@
 """The running server: where it listens, how it starts and how it stops."""
 
 import errno
-import logging
 import os
 import select
 import signal
@@ -23,6 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
@@ -30,7 +30,7 @@ from twisted_signal.server import SignalFactory
 from twisted_signal.telemetry import Telemetry
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 PATIENCE = 0.5
 """Seconds before a second signal ends the process: one to it and its group comes twice at once."""
@@ -70,6 +70,7 @@ class Listening(Service):
     """Listens at one place.
 
     Attributes:
+        attempt: fires when it listens, or cannot; None before it tries.
         port: what listens; None: nothing does.
     """
 
@@ -77,7 +78,7 @@ class Listening(Service):
         """`factory`: makes a protocol for each connection."""
         self._listener = listener
         self._factory = factory
-        self._listening: Deferred[None] | None = None
+        self.attempt: Deferred[None] | None = None
         self._failure: str | None = None
         self.port: IListeningPort | None = None
 
@@ -93,7 +94,7 @@ class Listening(Service):
         """
         super().privilegedStartService()
         listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
-        self._listening = listening.addCallbacks(self._is_listening, self._cannot_listen)
+        self.attempt = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
             self.failed(self._failure)
 
@@ -116,7 +117,7 @@ class Listening(Service):
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
         super().startService()
-        if self._listening is None:
+        if self.attempt is None:
             self.privilegedStartService()
 
     def stopService(self) -> "Deferred[None] | None":
@@ -131,7 +132,7 @@ class Listening(Service):
 
     def log_failure(self, sentence: str) -> None:
         """Log that it cannot listen. `sentence`: says why."""
-        log.error("Listening failed: %s", sentence)
+        log.error(events.LISTENING_FAILED, sentence)
 
     def _is_listening(self, port: IListeningPort) -> None:
         self.port = port
@@ -165,7 +166,7 @@ class ListenerService(Listening):
             if self._poller is not None:
                 self._poller.adopt(port)
         for url in self.urls:
-            log.info("Listening on %s", url)
+            log.info(events.LISTENING, url)
         if not is_local(port.getHost()):
             self._clients.warn_if_open()
 
@@ -231,7 +232,7 @@ class StopSignals(SignalHandler):
         """End the process, if it is not ending. `why`: for the log."""
         if self._stopped_at is None:
             self._stopped_at = self._reactor.seconds()
-            log.info("%s, stopping", why)
+            log.info(events.STOPPING, why)
             self._reactor.stop()
 
 
@@ -257,15 +258,15 @@ class ReloadSignal(SignalHandler):
     def received(self, name: str) -> None:
         """See SignalHandler."""
         if self._needs_terminal and _foreground() is None:
-            log.info("%s received, as the terminal is closed: stopping", name)
+            log.info(events.TERMINAL_CLOSED, name)
             self._reactor.stop()
             return
-        log.info("%s received, %s", name, "reloading" if self._reloads else "nothing to reload")
+        log.info(events.RELOADING if self._reloads else events.NOTHING_TO_RELOAD, name)
         for reload in self._reloads:
             try:
                 reload()
             except Exception:
-                log.exception("Reloading failed")
+                log.exception(events.RELOAD_FAILED)
 
 
 def _foreground() -> int | None:
@@ -342,6 +343,17 @@ class SignalService(MultiService):
     def drain(self, why: str) -> None:
         """End the process as SIGTERM does, if it is not ending. `why`: for the log."""
         self._stop_signals.stop(why)
+
+    @inlineCallbacks
+    def when_listening(self) -> Generator[Deferred[Any], Any, bool]:
+        """Wait until each place has been tried; return whether the server listens at all of them.
+
+        It must have been started.
+        """
+        for service in self._listening:
+            assert service.attempt is not None
+            yield service.attempt
+        return self.is_listening
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -3,10 +3,9 @@
 A session knows messages and rooms, not the bytes, the dialect or the network they came by.
 """
 
-import logging
-
 from msgspec.structs import replace
 
+from twisted_signal import event_log, events
 from twisted_signal.auth import Verifier
 from twisted_signal.claim import Claim
 from twisted_signal.close_codes import DISMISSED, REPLACED
@@ -40,9 +39,10 @@ from twisted_signal.messages import (
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
 from twisted_signal.text import quoted, without_sdp, without_tokens
+from twisted_signal.timeline import StepKind
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 REPORT_LENGTH = 1000
 """Characters that are looked at of what a client reports; fewer go into the log."""
@@ -51,9 +51,13 @@ REPORT_LENGTH = 1000
 class Session:
     """What one client may say and what comes of it. Implements `registry.Owner`.
 
+    `now_ns` is the wall clock wherever it is asked for, in nanoseconds since 1970.
+
     Attributes:
         member: its place in a room, or None.
         label: what log lines call the client: its address, and its id once it had one.
+        address: where the client is, for people.
+        source: what its address is counted by, or None.
     """
 
     __slots__ = (
@@ -64,8 +68,10 @@ class Session:
         "_registry",
         "_token",
         "_verifier",
+        "address",
         "label",
         "member",
+        "source",
     )
 
     def __init__(
@@ -77,6 +83,7 @@ class Session:
         token: str | None = None,
         *,
         ice: IceProvider = NO_ICE_SERVERS,
+        source: str | None = None,
     ) -> None:
         """
         Args:
@@ -86,6 +93,7 @@ class Session:
             verifier: checks who may enter; None: everybody.
             token: what the client showed in its opening handshake, if it did.
             ice: the ICE servers that the client is told of.
+            source: what the address is counted by; None: it is not.
         """
         self._client = client
         self._registry = registry
@@ -93,9 +101,20 @@ class Session:
         self._token = token
         self._ice = ice
         self._expires_at: float | None = None
-        self.label = address
+        self.label = self.address = address
+        self.source = source
         self.member: Member | None = None
         self._claim: Claim | None = None
+
+    def log_fields(self) -> dict[str, object]:
+        """See `event_log.Subject`."""
+        member = self.member
+        if member is not None:
+            room_id = member.room.room_id
+            return {"client": member.client_id, "room": room_id, "address": self.address}
+        if self.label is self.address:
+            return {"address": self.address}
+        return {"client": self.label, "address": self.address}
 
     @property
     def is_entering(self) -> bool:
@@ -132,7 +151,7 @@ class Session:
         """
         member = self.member
         if type(message) in RELAYS and member is not None:  # by far the most
-            relay(message, member)  # type: ignore[arg-type] # a set of types narrows nothing
+            relay(message, member, now_ns)  # type: ignore[arg-type] # a set of types narrows nothing
             return
         match message:
             case Register():
@@ -145,7 +164,7 @@ class Session:
                 self._renew(message.token, now_ns, member)
             case ClientReport():
                 said = quoted(without_tokens(without_sdp(message.message[:REPORT_LENGTH])))
-                log.warning("Reported by %s: %s", self.label, said)
+                log.warning(events.CLIENT_REPORT, self.label, said, about=self)
             case _ if member is None:
                 self._hold(message)
             case Message():
@@ -156,36 +175,37 @@ class Session:
                 self._tell(IceServers(*self._ice_servers(member, now_ns)))
             case Leave():  # pragma: no branch - the union ends here
                 self._claim = None  # nothing waits for it: who has a place does not wait
-                self._leave(member)
+                self._leave(member, now_ns)
 
     def refuse(self, error: SignalError) -> None:
         """Tell the client why its message was refused."""
         who = f"a message from {self.label}"
-        self._registry.refusals.note(error.code, who, f"{error.code}: {error}")
+        self._registry.refusals.note(error.code, who, f"{error.code}: {error}", self)
         self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
-    def end(self) -> None:
+    def end(self, now_ns: int) -> None:
         """The client is gone for good: leave the room. Once is enough, more does no harm."""
         self._claim = None
         if self.member is not None:
-            self._leave(self.member)
+            self._leave(self.member, now_ns)
 
-    def dismiss(self) -> None:
+    def dismiss(self, now_ns: int) -> None:
         """The operator sends the client away: its place is given up, even if it was kept for it."""
         client = self._client if self.member is None else self.member.client
-        log.info("Client sent away by the operator: %s", self.label)
-        self.end()
+        log.info(events.CLIENT_SENT_AWAY, self.label, about=self)
+        self.end(now_ns)
         client.close(DISMISSED, "Disconnected by the operator")
 
-    def lose(self) -> bool:
+    def lose(self, now_ns: int) -> bool:
         """The connection has broken. Returns whether the place is kept, until `end`."""
         member = self.member
         if member is None or member.mailbox is None:
-            self.end()
+            self.end(now_ns)
             return False
         self._claim = None
         member.mailbox.disconnect()
-        log.info("Connection lost: %s, room %s keeps its place", member.label, member.room.label)
+        self._registry.calls.note(StepKind.LOST, member.room.room_id, member.client_id, now_ns)
+        log.info(events.CONNECTION_LOST, member.label, member.room.label, about=self)
         return True
 
     def _tell(self, message: ServerMessage) -> None:
@@ -231,7 +251,7 @@ class Session:
         ):
             before.client_type = message.client_type
             self._confirm(before, message, now_ns)
-            hand_over_again(before, before)
+            hand_over_again(before, before, now_ns)
             self._let_go_on()
             return
         client_id = message.client_id
@@ -246,7 +266,7 @@ class Session:
             case DuplicateId.REJECT:
                 raise IdTaken(client_id, message.room_id)
             case DuplicateId.REPLACE:
-                self._take_over(holder)
+                self._take_over(holder, now_ns)
                 self._enter(message, client_id, now_ns)
                 self._let_go_on()
             case DuplicateId.PROBE:  # pragma: no branch - the enum ends here
@@ -255,25 +275,22 @@ class Session:
     def _enter(self, message: Register, client_id: str, now_ns: int) -> None:
         before = self.member
         member = self._registry.join(
-            self, self._client, message.room_id, client_id, message.client_type
+            self, self._client, message.room_id, client_id, message.client_type, now_ns=now_ns
         )
         if isinstance(message, Arrival):
             member.handed_over = []
         self.label = member.label
-        log.info(
-            "Client registered: %s (%s) in room %s",
-            member.label,
-            quoted(member.client_type),
-            member.room.label,
-        )
+        client_type = quoted(member.client_type)
+        room = member.room.label
+        log.info(events.CLIENT_REGISTERED, member.label, client_type, room, about=self)
         self._confirm(member, message, now_ns)
         if before is not None:
-            log.info("Client left: %s, room %s", before.label, before.room.label)
+            log.info(events.CLIENT_LEFT, before.label, before.room.label, about=self)
             tell_room(before.room, PeerLeft(before.client_id), member)
         tell_room(member.room, PeerJoined(member.client_id, member.client_type), member)
-        hand_over_what_waits(member)
+        hand_over_what_waits(member, now_ns)
         if before is not None:
-            hand_over_again(before, member)
+            hand_over_again(before, member, now_ns)
 
     def _confirm(self, member: Member, message: Register, now_ns: int) -> None:
         member.expires_at = self._expires_at
@@ -307,15 +324,10 @@ class Session:
         if place is not None and self._token is not None:
             self._renew(self._token, now_ns, place)
         member, before, missed = self._registry.resume(
-            self, self._client, message.resume_token, message.received
+            self, self._client, message.resume_token, message.received, now_ns=now_ns
         )
         self.label = member.label
-        log.info(
-            "Client resumed: %s in room %s, with %d messages that it missed",
-            member.label,
-            member.room.label,
-            len(missed),
-        )
+        log.info(events.CLIENT_RESUMED, member.label, member.room.label, len(missed), about=self)
         before.close(REPLACED, "You have resumed on another connection")
         assert member.mailbox is not None
         peers = [peer.client_id for peer in member.peers()]
@@ -336,12 +348,7 @@ class Session:
         if claim is not None and claim.is_for(message.room_id, holder.client_id):
             claim.message, claim.expires_at, claim.now_ns = message, self._expires_at, now_ns
             return  # it is being found out
-        log.info(
-            "%s wants to be %s in room %s: asking whether that one is alive",
-            self.label,
-            holder.label,
-            holder.room.label,
-        )
+        log.info(events.ID_CLAIMED, self.label, holder.label, holder.room.label, about=self)
         self._claim = claim = Claim(message, holder.client_id, self._expires_at, now_ns, claim)
         asked = holder.owner
         holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, asked, alive=alive))
@@ -354,7 +361,7 @@ class Session:
             if holder.owner.member is holder:
                 if alive or is_back:
                     raise IdTaken(claim.client_id, claim.message.room_id)
-                self._take_over(holder)
+                self._take_over(holder, claim.now_ns)
             self._expires_at = claim.expires_at
             self._enter(claim.message, claim.client_id, claim.now_ns)
         except SignalError as error:
@@ -377,10 +384,10 @@ class Session:
         if self._claim is None or not self._claim.hold(message):
             raise NotRegistered(getattr(message, "target_id", None))
 
-    def _take_over(self, holder: Member) -> None:
+    def _take_over(self, holder: Member, now_ns: int) -> None:
         """Put another connection out of its place."""
-        log.info("Client replaced: %s, room %s", holder.label, holder.room.label)
-        self._registry.leave(holder)
+        log.info(events.CLIENT_REPLACED, holder.label, holder.room.label, about=holder.owner)
+        self._registry.leave(holder, now_ns)
         tell_room(holder.room, PeerLeft(holder.client_id), holder)
         holder.client.close(REPLACED, "Another connection has taken your client_id")
 
@@ -390,7 +397,7 @@ class Session:
         peers = [PeerDescription(peer.client_id, peer.client_type) for peer in member.peers()]
         self._tell(Peers(member.room.room_id, peers))
 
-    def _leave(self, member: Member) -> None:
-        log.info("Client left: %s, room %s", member.label, member.room.label)
-        self._registry.leave(member)
+    def _leave(self, member: Member, now_ns: int) -> None:
+        log.info(events.CLIENT_LEFT, member.label, member.room.label, about=self)
+        self._registry.leave(member, now_ns)
         tell_room(member.room, PeerLeft(member.client_id), member)

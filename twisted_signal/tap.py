@@ -1,5 +1,6 @@
 """`twistd vislam-signal`: from its options to their service."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,7 @@ from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
 from twisted_signal.descriptors import raise_limit
 from twisted_signal.invitation import Invitation
+from twisted_signal.notify import Notifier, socket_address
 from twisted_signal.options import Options, global_reactor
 from twisted_signal.reconfiguration import Reconfiguration
 from twisted_signal.registry import Registry
@@ -37,6 +39,7 @@ def makeService(options: Options) -> IService:
         proxies=options.proxies,
         origins=options.origins,
         ice=options.relays.provider,
+        log_bounds=options.log_bounds,
     )
     service = SignalService(reactor, factory, options.listeners)
     wants_token = options.verifier is not None
@@ -59,6 +62,11 @@ def makeService(options: Options) -> IService:
     else:  # all of it at once, or nothing
         others = list(service.reloads)
         service.reloads[:] = [Reconfiguration(options, factory, others).reload]
+    manager = socket_address(os.environ)
+    if manager is not None:
+        notifier = Notifier(reactor, service, manager)
+        notifier.setServiceParent(service)
+        service.reloads.insert(0, notifier.reloading)
     return service
 
 

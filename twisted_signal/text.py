@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Self
 
 _PLAIN_NAME = re.compile(r"[\w.:@+/-]+")
 
@@ -44,14 +45,32 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub(lambda found: (found[1] or "") + "…", text)
 
 
+class Shown(str):
+    """A value as it stands in a sentence.
+
+    Attributes:
+        raw: as it is.
+    """
+
+    __slots__ = ("raw",)
+
+    raw: object
+
+    def __new__(cls, text: str, raw: object) -> Self:
+        """Show a value as a text."""
+        shown = super().__new__(cls, text)
+        shown.raw = raw
+        return shown
+
+
 def quoted(text: str) -> str:
     """Return a name as it stands if it is one plain word, else in JSON quotes and printable.
 
     The quotes keep an id such as `a (pc) in room b` from reading like part of the sentence it
-    stands in. A text longer than `QUOTED_LENGTH` is cut.
+    stands in, and are a `Shown`. A text longer than `QUOTED_LENGTH` is cut.
     """
     if len(text) > QUOTED_LENGTH:
         text = text[:QUOTED_LENGTH] + "…"
     elif _PLAIN_NAME.fullmatch(text):
         return text
-    return printable(json.dumps(text, ensure_ascii=False))
+    return Shown(printable(json.dumps(text, ensure_ascii=False)), text)

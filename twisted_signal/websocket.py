@@ -5,7 +5,6 @@ in `session`. Autobahn's own timers stay off: they live on a reactor of their ow
 for all connections will do (`keepalive`).
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_signal import close_codes
+from twisted_signal import close_codes, event_log, events
 from twisted_signal.auth import SUBPROTOCOL, shown_token
 from twisted_signal.channel import TOLD, Channel
 from twisted_signal.dialects.base import OpeningRequest
@@ -35,9 +34,9 @@ from twisted_signal.messages import (
 from twisted_signal.sending import CLOSE_TIMEOUT
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
-from twisted_signal.text import quoted
+from twisted_signal.text import Shown, quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
@@ -50,6 +49,9 @@ EXPIRY_GRACE = 60
 
 FOR_ROOM = frozenset((Register, Leave, Message, ListPeers))
 """Messages that may cost something for everybody in the room: all are told, or listed."""
+
+
+NO_CODE = Shown("none", None)
 
 
 class SignalProtocol(Channel):
@@ -113,11 +115,17 @@ class SignalProtocol(Channel):
             self.factory.expect(self, register_timeout)
         else:
             self.factory.watch(self)
-        log.info("Connected: %s, path %s", self.address, quoted(self.http_request_path))
         factory = self.factory
         self._session = session = Session(
-            self, factory.registry, self.address, factory.verifier, self._token, ice=factory.ice
+            self,
+            factory.registry,
+            self.address,
+            factory.verifier,
+            self._token,
+            ice=factory.ice,
+            source=self.source,
         )
+        log.info(events.CONNECTED, self.address, quoted(self.http_request_path), about=session)
         self._token = None
         factory.tally.handshake.observe(factory.reactor.seconds() - self.connected_at)
         self._arrive(session, self._conversation.opened)
@@ -207,11 +215,11 @@ class SignalProtocol(Channel):
         assert self._session is not None, "Autobahn refuses to close what is not open yet"
         if code not in (None, close_codes.NORMAL, close_codes.GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
-            log.warning("Closing the connection of %s: %s %s", self._session.label, code, said)
+            log.warning(events.CLOSING, self._session.label, code, said, about=self._session)
         if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
             self._lose(self._session)
         else:
-            self._session.end()
+            self._session.end(self.factory.now_ns())
         self._end_timers()
         self.factory.expect(self, CLOSE_TIMEOUT)
 
@@ -219,17 +227,18 @@ class SignalProtocol(Channel):
         """The connection is gone, for whatever reason."""
         self._end_timers()
         if self._session is None:
-            log.debug("No WebSocket came of the connection from %s: %s", self.address, reason)
+            log.debug(events.NO_WEBSOCKET, self.address, reason, about=self)
             return
         self._conversation.end()
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
         log.info(
-            "Disconnected: %s, code %s%s",
+            events.DISCONNECTED,
             self._session.label,
-            "none" if code is None else code,
-            f" {quoted(reason)}" if reason else "",
+            NO_CODE if code is None else code,
+            Shown(f" {quoted(reason)}", reason) if reason else "",
+            about=self._session,
         )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -237,6 +246,10 @@ class SignalProtocol(Channel):
         super().connectionLost(reason)
         self._session = None  # they know each other: else they wait for the garbage collector
         self.factory.disconnected(self)
+
+    def log_fields(self) -> dict[str, object]:
+        """See `event_log.Subject`."""
+        return super().log_fields() if self._session is None else self._session.log_fields()
 
     def _drop_quietly(self, reason: str) -> None:
         super()._drop_quietly(reason)
@@ -352,17 +365,17 @@ class SignalProtocol(Channel):
         """The connection is no more of use: keep the place for a while, or give it up."""
         if session.is_away:
             return  # that is known already
-        if session.lose():
+        if session.lose(self.factory.now_ns()):
             self._succeeded = self.factory.keep(self.place, lambda: self._give_up(session))
             if self._succeeded is not None:
                 return
-        session.end()
+        session.end(self.factory.now_ns())
         self._answer_inquiry(alive=False)
 
     def _give_up(self, session: Session) -> None:
         """Nobody has come back in time."""
         self._succeeded = None
-        session.end()
+        session.end(self.factory.now_ns())
 
     def _arrive(self, session: Session, arrival: Callable[[], Arrival | None]) -> None:
         """Let a client that does not register by itself come into its room."""
@@ -382,7 +395,7 @@ class SignalProtocol(Channel):
             return
         # A mistake of ours is no reason to leave the client without a word, nor to hide it.
         self.factory.refusals.count["internal_error"] += 1
-        log.error("A message from %s could not be handled", session.label, exc_info=error)
+        log.error(events.MESSAGE_FAILED, session.label, exc_info=error, about=session)
         self.close(close_codes.INTERNAL_ERROR, "The server made a mistake, which is in its log")
 
     def _end_timers(self) -> None:

@@ -16,6 +16,7 @@ from twisted_signal.admin.readiness import Readiness, ReadyView
 from twisted_signal.admin.routes import GET_METHODS, JSON, Asked, Other, Parameter, Route, find
 from twisted_signal.admin.stream import CONTENT_TYPE as EVENTS
 from twisted_signal.admin.stream import MOST, Events, Source, Streams
+from twisted_signal.diagnosis import CallView
 from twisted_signal.metrics import Exposition
 from twisted_signal.service import SignalService
 from twisted_signal.text import quoted
@@ -106,6 +107,13 @@ def _clients(backend: Backend, asked: Asked) -> views.Page[views.ClientView]:
     return views.clients(backend.service.factory, room_id=named.pop("room"), **named)
 
 
+def _calls(backend: Backend, asked: Asked) -> views.Page[CallView]:
+    named = dict(asked.values)
+    room_id, only_problems = named.pop("room"), bool(named.pop("problems"))
+    factory = backend.service.factory
+    return views.calls(factory, room_id=room_id, only_problems=only_problems, **named)
+
+
 def _disconnect(backend: Backend, asked: Asked) -> Disconnected:
     factory = backend.service.factory
     found = views.find(factory, asked.values["key"])
@@ -117,7 +125,7 @@ def _disconnect(backend: Backend, asked: Asked) -> Disconnected:
         )
     view = views.client(factory, found)
     with factory.outbox:
-        views.session_of(found).dismiss()
+        views.session_of(found).dismiss(factory.now_ns())
     return Disconnected(view)
 
 
@@ -149,6 +157,7 @@ _OFFSET = Parameter("offset", "How many items to pass over.", 0)
 _LIMIT = Parameter("limit", "How many items to return at most.", DEFAULT_LIMIT, 1, MOST_ITEMS)
 _SEARCH = Parameter("search", "Only those that have this text in one of their names.", "")
 _ROOM = Parameter("room", "Only those of the room with this id.")
+_PROBLEMS = Parameter("problems", "1: only those that something is wrong with.", 0, 0, 1)
 
 ROUTES = (
     Route(
@@ -214,6 +223,15 @@ ROUTES = (
         _clients,
         views.Page[views.ClientView],
         parameters=(_SEARCH, _ROOM, _OFFSET, _LIMIT),
+    ),
+    Route(
+        "GET",
+        "/api/v1/calls",
+        "calls",
+        "What happened between peers, the latest first, and why a call does not come about.",
+        _calls,
+        views.Page[CallView],
+        parameters=(_SEARCH, _ROOM, _PROBLEMS, _OFFSET, _LIMIT),
     ),
     Route(
         "POST",

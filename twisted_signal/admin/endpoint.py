@@ -1,6 +1,5 @@
 """Where the admin endpoint is, from options to a service; and its token."""
 
-import logging
 import re
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.python import usage
 
+from twisted_signal import event_log, events
 from twisted_signal.admin.site import AdminSite
 from twisted_signal.keys import UnusableKey, read_key_file, without_newline
 from twisted_signal.listening import endpoint_listener
@@ -16,7 +16,7 @@ from twisted_signal.service import Listening, Reactor
 from twisted_signal.text import quoted
 from twisted_signal.web.links import page_links
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 LEAST_TOKEN = 16
 """Bytes that a token has at least."""
@@ -47,9 +47,9 @@ class TokenFile:
         try:
             self.token = self._read()
         except UnusableKey as error:
-            log.warning("The token of the admin endpoint stays as it was: %s", error)
+            log.warning(events.ADMIN_TOKEN_UNUSABLE, error)
         else:
-            log.info("The token of the admin endpoint was read again")
+            log.info(events.ADMIN_TOKEN_READ)
         return self.token != before
 
     def _read(self) -> bytes:
@@ -151,7 +151,7 @@ class AdminService(Listening):
         """See Listening."""
         links = page_links(self.urls, "/")
         for link in links or [url.replace("ws", "http", 1) for url in self.urls]:
-            log.info("Admin page on %s", link)
+            log.info(events.ADMIN_LISTENING, link)
 
     def failed(self, sentence: str) -> None:
         """See Listening."""
@@ -161,7 +161,7 @@ class AdminService(Listening):
     def log_failure(self, sentence: str) -> None:
         """See Listening."""
         if self._place.is_default:
-            log.warning("There is no admin page: %s", sentence)
+            log.warning(events.ADMIN_NOT_LISTENING, sentence)
         else:
             super().log_failure(sentence)
 

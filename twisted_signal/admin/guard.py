@@ -5,8 +5,9 @@ this machine runs pages of strangers, and these must not reach it either:
 
 - A page under a name that its owner has let point to 127.0.0.1 (DNS rebinding) is of the endpoint's
   origin, so far as the browser knows. Its requests have that name in `Host`.
-- A page of another origin may send a form, or what looks like one, and cannot read the answer
-  (Fetch, section 3.3.5). So what changes anything must be JSON, and of no other `Origin`.
+- A page of another origin may ask for anything, or send what a form can, and cannot read the answer
+  (Fetch, section 3.3.5). Browsers say that it does so in `Sec-Fetch-Site` (Fetch Metadata, section
+  2.4), older ones in `Origin` where something is sent. What changes anything must be JSON besides.
 """
 
 import hmac
@@ -34,6 +35,7 @@ class Asking(NamedTuple):
     origin: str = ""
     authorization: str = ""
     content_type: str = ""
+    fetch_site: str = ""
 
 
 class Guard:
@@ -73,6 +75,8 @@ class Guard:
                     " answers only as localhost, 127.0.0.1 or [::1]; --admin-token-file lets it"
                     " have other names.",
                 )
+            if asking.fetch_site not in ("", "same-origin", "none"):
+                raise _wrong_origin(asking)
         if asking.method not in ("GET", "HEAD"):
             _check_origin(asking)
 
@@ -94,14 +98,17 @@ class Guard:
 def _check_origin(asking: Asking) -> None:
     origin = asking.origin.partition("://")[2] if asking.origin else asking.host
     if origin.lower() != asking.host.lower():
-        raise ApiError(
-            HTTPStatus.FORBIDDEN,
-            "wrong_origin",
-            f"Pages of {quoted(asking.origin)} may change nothing here.",
-        )
+        raise _wrong_origin(asking)
     if asking.content_type.partition(";")[0].strip().lower() != JSON:
         raise ApiError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "wrong_content_type",
             f"What changes something needs the header Content-Type: {JSON}.",
         )
+
+
+def _wrong_origin(asking: Asking) -> ApiError:
+    who = quoted(asking.origin) if asking.origin else "another origin"
+    return ApiError(
+        HTTPStatus.FORBIDDEN, "wrong_origin", f"Pages of {who} may ask for nothing here."
+    )

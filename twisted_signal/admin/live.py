@@ -74,26 +74,25 @@ class Rates(NamedTuple):
     series: dict[str, list[float]]
 
 
-class Subject(Protocol):
-    """What is looked at: the running server."""
+class Seen(NamedTuple):
+    """What there is to see.
 
-    def server(self) -> Row:
-        """Return what is said of the server as a whole."""
-
-    def rates(self) -> Rates:
-        """Return the plots' series."""
-
-    def listings(self, look: Look) -> dict[str, Listing]:
-        """Return the lists that somebody looks at, by the name of their event."""
-
-
-class Found(NamedTuple):
-    """What there was to see for a look. `good_until`: seconds."""
+    Attributes:
+        server: what is said of the server as a whole.
+        rates: the plots' series.
+        listings: the lists that are looked at, by the name of their event.
+    """
 
     server: Row
     rates: Rates
     listings: dict[str, Listing]
-    good_until: float
+
+
+class Subject(Protocol):
+    """What is looked at: the running server."""
+
+    def look(self, look: Look) -> Seen:
+        """Return how things are. It is as dear as that is long, but for a search."""
 
 
 class Live:
@@ -103,27 +102,23 @@ class Live:
         """`stopwatch`: returns seconds, of any clock; it measures how dear a look is."""
         self._subject = subject
         self._stopwatch = stopwatch
-        self._found: dict[Look, Found] = {}
+        self._found: dict[Look, tuple[Seen, float]] = {}
 
     def viewer(self) -> "Viewer":
         """Return somebody who is about to look."""
         return Viewer(self)
 
-    def find(self, look: Look, now: float) -> Found:
-        """Return what there is to see, found now or a little earlier. `now`: seconds."""
+    def see(self, look: Look, now: float) -> Seen:
+        """Return what there is to see, now or a little earlier. `now`: seconds."""
         found = self._found.get(look)
-        if found is not None and now < found.good_until:
-            return found
-        self._found = {
-            other: found for other, found in self._found.items() if now < found.good_until
-        }
+        if found is not None and now < found[1]:
+            return found[0]
+        self._found = {other: found for other, found in self._found.items() if now < found[1]}
         began = self._stopwatch()
-        subject = self._subject
-        server, rates, listings = subject.server(), subject.rates(), subject.listings(look)
+        seen = self._subject.look(look)
         cost = (self._stopwatch() - began) * (len(self._found) + 1)
-        good_until = now + max(FRESH, SHARE * cost)
-        found = self._found[look] = Found(server, rates, listings, good_until)
-        return found
+        self._found[look] = seen, now + max(FRESH, SHARE * cost)
+        return seen
 
 
 class Viewer:
@@ -132,7 +127,7 @@ class Viewer:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._look = Look()
-        self._seen: Found | None = None
+        self._seen: Seen | None = None
         self._server: Row | None = None
         self._end: int | None = None
         self._listings: dict[str, Listing] = {}
@@ -155,16 +150,16 @@ class Viewer:
 
     def tick(self, now: float) -> bytes | None:
         """Return what is new since what was told last; None: nothing. `now`: seconds."""
-        found = self._live.find(self._look, now)
-        if found is self._seen:
+        seen = self._live.see(self._look, now)
+        if seen is self._seen:
             return None
-        self._seen = found
+        self._seen = seen
         told = bytearray()
-        if changed_fields(self._server, found.server):
-            self._server = found.server
-            told += _event("server", found.server)
-        told += self._new_samples(found.rates)
-        for name, listing in found.listings.items():
+        if changed_fields(self._server, seen.server):
+            self._server = seen.server
+            told += _event("server", seen.server)
+        told += self._new_samples(seen.rates)
+        for name, listing in seen.listings.items():
             change = difference(self._listings.get(name, EMPTY), listing)
             if change is not None:
                 self._listings[name] = listing

@@ -81,6 +81,7 @@ def _operation(route: Route, by_type: dict[Any, Any]) -> dict[str, Any]:
 
 def _refusals(route: Route) -> Iterable[tuple[HTTPStatus, str]]:
     yield HTTPStatus.BAD_REQUEST, "A parameter is wrong or unknown; `message` names it."
+    yield HTTPStatus.TOO_MANY_REQUESTS, "Too many requests come at once."
     if not route.is_open:
         yield HTTPStatus.UNAUTHORIZED, "A token is wanted, and none was shown, or a wrong one."
         yield HTTPStatus.FORBIDDEN, "The request is by way of a page of another origin."

@@ -4,7 +4,6 @@ A request is small, and must be there in time, and its answer be read in time. W
 is told so once, and must connect anew, which the rate of connections bounds.
 """
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -14,26 +13,32 @@ from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from twisted_signal import event_log, events
 from twisted_signal.addresses import peer_text
 from twisted_signal.admin.api import Api, refusal
 from twisted_signal.admin.errors import ApiError
 from twisted_signal.admin.guard import Asking, Guard
 from twisted_signal.admin.stream import CONTENT_TYPE, Events
-from twisted_signal.admission import Admission, Place
+from twisted_signal.admission import Admission, Bucket, Place
 from twisted_signal.limits import Limits
 from twisted_signal.refusals import Refusals
 from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer
 from twisted_signal.web.requests import AnsweredRequest
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 MOST = 100
 """Connections at once."""
 MOST_OF_ONE = 16
 """Half as many as may come from one address at once."""
 RATE = 20
-"""Half as many as may come from one address each second, in the long run."""
+"""Requests that may come from one address each second, in the long run; twice as many connections.
+"""
+PUBLIC_RATE = 200
+"""Requests that may come each second from anywhere, of those who have not shown the token."""
+AT_ONCE = 4
+"""Requests that may come at once on a connection: browsers wait for each answer."""
 MAX_BODY = 1024
 """Bytes of a request's body."""
 MAX_UNREAD = 64 * 1024
@@ -98,7 +103,7 @@ class AdminRequest(AnsweredRequest):
         except ApiError as error:
             answer = self._refuse(site, error)
         except Exception:
-            log.exception("A request to the admin endpoint could not be answered")
+            log.exception(events.ADMIN_REQUEST_FAILED)
             answer = _MISTAKE
         if isinstance(answer, Events):
             self._stream(site, answer)
@@ -106,19 +111,30 @@ class AdminRequest(AnsweredRequest):
             self.send(answer)
 
     def _answer(self, site: "AdminSite") -> Answer | Events:
+        path, _, query = self.uri.decode("ascii", "replace").partition("?")
+        is_open = site.api.is_open(path)
+        try:
+            asking = self._asking()
+            site.guard.check(asking, is_open=is_open)
+        except ApiError:
+            site.count_request(self.channel.place, is_trusted=False)
+            raise
+        site.count_request(self.channel.place, is_trusted=not is_open)
+        accept = self.header(b"accept")
+        return site.api.answer(asking.method, path, query, self._body, accept)
+
+    def _asking(self) -> Asking:
+        """Return what decides whether the request is answered."""
         if len(self.requestHeaders.getRawHeaders(b"host", [])) > 1:
             raise _TWO_HOSTS
-        path, _, query = self.uri.decode("ascii", "replace").partition("?")
-        method = self.method.decode("ascii", "replace")
-        asking = Asking(
-            method,
+        return Asking(
+            self.method.decode("ascii", "replace"),
             self.header(b"host"),
             self.header(b"origin"),
             self.header(b"authorization"),
             self.header(b"content-type"),
+            self.header(b"sec-fetch-site"),
         )
-        site.guard.check(asking, is_open=site.api.is_open(path))
-        return site.api.answer(method, path, query, self._body, self.header(b"accept"))
 
     def _refuse(self, site: "AdminSite", error: ApiError) -> Answer:
         address = peer_text(self.channel.getPeer())
@@ -137,7 +153,7 @@ class AdminRequest(AnsweredRequest):
 
 
 class AdminChannel(http.HTTPChannel):
-    """One connection."""
+    """One connection. `place`: where it is counted; None: it is not, and ends."""
 
     requestFactory = AdminRequest
     callLater: Any
@@ -148,21 +164,35 @@ class AdminChannel(http.HTTPChannel):
         self.site = self.factory = site
         self.callLater = site.reactor.callLater
         self.timeOut = IDLE
-        self._place: Place | None = None
+        self.place: Place | None = None
+        self._in_this_read = 0
         self._deadline: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """A connection came in."""
-        self._place = self.site.admit(self)
-        if self._place is None:
+        self.place = self.site.admit(self)
+        if self.place is None:
             self.transport.abortConnection()
         else:
             super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came in."""
-        if self._place is not None:
+        if self.place is not None:
+            self._in_this_read = 0
             super().dataReceived(data)
+
+    def checkPersistence(self, request: AdminRequest, version: bytes) -> bool:
+        """Tell whether the connection goes on after a request. A hook of HTTPChannel.
+
+        It would answer all requests of a read, however much of the answers waits.
+        """
+        self._in_this_read += 1
+        persists: bool = super().checkPersistence(request, version)
+        if persists and self._in_this_read >= AT_ONCE:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        return persists
 
     def resetTimeout(self) -> None:
         """Do nothing: more bytes are no reason to wait longer for the whole request."""
@@ -185,7 +215,7 @@ class AdminChannel(http.HTTPChannel):
         """The connection is gone."""
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
-        place, self._place = self._place, None
+        place, self.place = self.place, None
         if place is not None:
             super().connectionLost(reason)
             self.site.leave(self, place)
@@ -213,6 +243,7 @@ class AdminSite(ServerFactory):
         self.reactor = reactor
         self.server = server
         self._channels: set[AdminChannel] = set()
+        self._public = Bucket(PUBLIC_RATE, PUBLIC_RATE, reactor.seconds())
         self._admission = Admission(
             Limits(
                 max_clients=0, max_clients_per_address=MOST_OF_ONE, connect_rate_per_address=RATE
@@ -244,6 +275,29 @@ class AdminSite(ServerFactory):
         self._channels.discard(channel)
         self._admission.leave(place, self.reactor.seconds(), is_client=False)
 
+    def count_request(self, place: Place, *, is_trusted: bool) -> None:
+        """Count a request.
+
+        Args:
+            place: where it comes from.
+            is_trusted: whoever sent it is known to be the operator.
+
+        Raises:
+            ApiError: there are too many.
+        """
+        now = self.reactor.seconds()
+        refusal = self._admission.ask(place, now)
+        wait = refusal.retry_after if refusal is not None else 0
+        if not wait and not is_trusted:
+            wait = self._public.take(now)
+        if wait:
+            raise ApiError(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "Too many requests come at once.",
+                (("Retry-After", str(wait)),),
+            )
+
     def note_refusal(self, kind: str, who: str, sentence: str) -> None:
         """Log a refusal, within bounds. See `Refusals.note`."""
         self._refusals.note(kind, who, sentence)
@@ -266,4 +320,5 @@ class AdminSite(ServerFactory):
     def log(self, request: AdminRequest) -> None:
         """A request was answered. A hook of HTTPChannel's factory."""
         path = quoted(request.path.decode("ascii", "replace"))
-        log.debug("Admin %s %s: %s", request.method.decode("ascii", "replace"), path, request.code)
+        method = request.method.decode("ascii", "replace")
+        log.debug(events.ADMIN_REQUESTED, method, path, request.code)

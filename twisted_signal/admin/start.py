@@ -6,7 +6,7 @@ from typing import Any
 from twisted_signal.admin.api import Api, Backend
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
 from twisted_signal.admin.guard import Guard
-from twisted_signal.admin.live import Live, Rates
+from twisted_signal.admin.live import Live
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminSite
 from twisted_signal.admin.stream import Streams
@@ -40,7 +40,7 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
         The checks of `/readyz`, to which others may be added.
     """
     readiness = Readiness(service)
-    live = Live(Running(service, list, lambda: Rates(0, 5, {})), time.perf_counter)
+    live = Live(Running(service), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)
     api = Api(Backend(service, exposition, readiness, Streams(reactor), page_files(), live.viewer))
     token_file = place.token_file

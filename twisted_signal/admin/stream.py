@@ -5,7 +5,6 @@ asked while the reader takes nothing of what was sent before, so that at most on
 source waits for each; one that takes nothing for long is dropped.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +12,9 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-log = logging.getLogger(__name__)
+from twisted_signal import event_log, events
+
+log = event_log.logger(__name__)
 
 CONTENT_TYPE = "text/event-stream"
 MOST = 16
@@ -104,7 +105,7 @@ class Stream:
             try:
                 data = self._source.tick(now)
             except Exception:
-                log.exception("What is new could not be told to a reader")
+                log.exception(events.ADMIN_STREAM_FAILED)
                 self._drop()
                 return
             if not data and now - self._sent_at >= HEARTBEAT:

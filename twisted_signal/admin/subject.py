@@ -1,13 +1,12 @@
 """The running server as the status page sees it: what `live` tells of. Nothing here changes it."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 import msgspec
 
 from twisted_signal.admin import views
 from twisted_signal.admin.changes import Listing, Row
-from twisted_signal.admin.live import Look, Rates
+from twisted_signal.admin.live import Look, Rates, Seen
+from twisted_signal.call_board import CallBoard
+from twisted_signal.diagnosis import CallView
 from twisted_signal.service import SignalService
 
 STEPS = ("steps", "steps_left_out")
@@ -17,42 +16,41 @@ STEPS = ("steps", "steps_left_out")
 class Running:
     """A server. Implements `live.Subject`."""
 
-    def __init__(
-        self,
-        service: SignalService,
-        calls: Callable[[], Iterable[Any]],
-        rates: Callable[[], Rates],
-    ) -> None:
-        """
-        Args:
-            service: the server.
-            calls: returns what is seen of its calls (`diagnosis.CallView`), the latest first.
-            rates: returns its plots' series.
-        """
+    def __init__(self, service: SignalService) -> None:
         self._service = service
-        self._calls = calls
-        self.rates = rates
+        self._board = CallBoard(service.factory.registry)
+        self._rates: Rates | None = None
 
-    def server(self) -> Row:
+    def look(self, look: Look) -> Seen:
         """See `live.Subject`."""
-        problems = sum(map(has_problem, self._calls()))
-        return _row(views.server(self._service)) | {"problems": problems}
+        calls = self._board.views(self._service.factory.now_ns())
+        server = _row(views.server(self._service))
+        server["problems"] = sum(map(views.has_problem, calls))
+        return Seen(server, self._plots(), self._listings(look, calls))
 
-    def listings(self, look: Look) -> dict[str, Listing]:
-        """See `live.Subject`."""
+    def _plots(self) -> Rates:
+        history = self._service.telemetry.history
+        if self._rates is None or self._rates.end != history.made:
+            series = {
+                name: [round(point, 3) for point in points]
+                for name, points in history.series().items()
+            }
+            self._rates = Rates(history.made, history.step, series)
+        return self._rates
+
+    def _listings(self, look: Look, calls: list[CallView]) -> dict[str, Listing]:
         match look.view:
             case "rooms":
                 return {"rooms": self._rooms(look)}
             case "clients":
                 return {"clients": self._clients(look)}
             case "calls":
-                return {"calls": self._call_list(look)}
+                return {"calls": call_list(calls, look)}
             case "room":
-                calls = Look(view="calls", room=look.room)
-                return {"clients": self._clients(look), "calls": self._call_list(calls)}
+                of_room = call_list(calls, Look(view="calls", room=look.room))
+                return {"clients": self._clients(look), "calls": of_room}
             case "call":
-                found = (call for call in self._calls() if call.number == look.call)
-                rows = {str(call.number): _row(call) for call in found}
+                rows = {str(call.number): _row(call) for call in calls if call.number == look.call}
                 return {"call": Listing(len(rows), rows)}
 
     def _rooms(self, look: Look) -> Listing:
@@ -71,35 +69,21 @@ class Running:
         )
         return Listing(page.total, {client.key: _row(client) for client in page.items})
 
-    def _call_list(self, look: Look) -> Listing:
-        """Return calls, those with a problem first."""
-        wanted = look.search.casefold()
-        found = [
-            call
-            for call in self._calls()
-            if (has_problem(call) or not look.problems)
-            and (not look.room or call.room_id == look.room)
-            and (not wanted or _matches(call, wanted))
-        ]
-        found.sort(key=has_problem, reverse=True)
-        rows = {}
-        for call in found[look.offset : look.offset + look.limit]:
-            row = _row(call)
-            row["step_count"] = len(call.steps) + call.steps_left_out
-            for field in STEPS:
-                del row[field]
-            rows[str(call.number)] = row
-        return Listing(len(found), rows)
 
-
-def has_problem(call: Any) -> bool:
-    """Tell whether something is wrong with a call."""
-    return call.diagnosis is not None and call.diagnosis.is_problem
-
-
-def _matches(call: Any, wanted: str) -> bool:
-    names = (call.room_id, *(peer.client_id for peer in call.peers))
-    return any(wanted in name.casefold() for name in names)
+def call_list(calls: list[CallView], look: Look) -> Listing:
+    """Return the part of the calls that somebody looks at, those with a problem first."""
+    found = views.matching_calls(
+        calls, search=look.search, room_id=look.room or None, only_problems=look.problems
+    )
+    found.sort(key=views.has_problem, reverse=True)
+    rows = {}
+    for call in found[look.offset : look.offset + look.limit]:
+        row = _row(msgspec.structs.replace(call, steps=[]))
+        row["step_count"] = len(call.steps) + call.steps_left_out
+        for field in STEPS:
+            del row[field]
+        rows[str(call.number)] = row
+    return Listing(len(found), rows)
 
 
 def _row(view: object) -> Row:

@@ -5,12 +5,13 @@ never sorted, and only those that are asked for are made into a view.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
 from twisted_signal import __version__
+from twisted_signal.diagnosis import CallView, call_views
 from twisted_signal.registry import Member, Room
 from twisted_signal.server import SignalFactory
 from twisted_signal.service import SignalService
@@ -114,10 +115,11 @@ def rooms(
         limit: how many to return at most.
     """
     found: Iterable[Room] = factory.registry.rooms.values()
+    total = None if search else len(factory.registry.rooms)
     if search:
         wanted = search.casefold()
         found = (room for room in found if wanted in room.room_id.casefold())
-    return _page(found, _room_view, offset, limit)
+    return _page(found, _room_view, offset, limit, total)
 
 
 def room(factory: SignalFactory, room_id: str, *, offset: int = 0, limit: int = 50) -> RoomDetail:
@@ -150,7 +152,10 @@ def clients(
         limit: how many to return at most.
     """
     found: Iterator[Found]
+    total = None
     if room_id is None:
+        # To count them takes 10 ms where there are 50,000. Those that are closing are in it.
+        total = None if search else factory.admission.clients + factory.tally.kept
         found = chain(_connected(factory), _away(factory))
     else:
         found = _in_room(factory, room_id)
@@ -158,7 +163,59 @@ def clients(
         wanted = search.casefold()
         found = (each for each in found if _matches(each, wanted))
     now = factory.reactor.seconds()
-    return _page(found, lambda each: _client_view(*each, now), offset, limit)
+    return _page(found, lambda each: _client_view(*each, now), offset, limit, total)
+
+
+def calls(
+    factory: SignalFactory,
+    *,
+    search: str = "",
+    room_id: str | None = None,
+    only_problems: bool = False,
+    offset: int = 0,
+    limit: int = 50,
+) -> Page[CallView]:
+    """Return a part of the calls, those in which something happened last first.
+
+    Args:
+        factory: whose calls.
+        search: only those that have this in the id of their room or of a peer, in any case.
+        room_id: only those of this room; None: of any.
+        only_problems: only those that something is wrong with.
+        offset: how many of those to pass over.
+        limit: how many to return at most.
+    """
+    found = matching_calls(
+        call_views(factory.registry, factory.now_ns()),
+        search=search,
+        room_id=room_id,
+        only_problems=only_problems,
+    )
+    return Page(found[offset : offset + limit], len(found), offset, limit)
+
+
+def matching_calls(
+    found: Iterable[CallView], *, search: str, room_id: str | None, only_problems: bool
+) -> list[CallView]:
+    """Return those calls that are asked for; see `calls`."""
+    wanted = search.casefold()
+    return [
+        call
+        for call in found
+        if (has_problem(call) or not only_problems)
+        and (room_id is None or call.room_id == room_id)
+        and (not wanted or _is_about(call, wanted))
+    ]
+
+
+def has_problem(call: CallView) -> bool:
+    """Tell whether something is wrong with a call."""
+    return call.diagnosis is not None and call.diagnosis.is_problem
+
+
+def _is_about(call: CallView, wanted: str) -> bool:
+    names = (call.room_id, *(peer.client_id for peer in call.peers))
+    return any(wanted in name.casefold() for name in names)
 
 
 def find(factory: SignalFactory, key: str) -> "Found | None":
@@ -248,7 +305,7 @@ def _matches(found: Found, wanted: str) -> bool:
 
 
 def _room_view(room: Room) -> RoomView:
-    return RoomView(room.room_id, len(room.members), getattr(room, "opened_at_ns", 0) // 1_000_000)
+    return RoomView(room.room_id, len(room.members), room.opened_at_ns // 1_000_000)
 
 
 def _client_view(protocol: SignalProtocol, member: Member | None, now: float) -> ClientView:
@@ -271,8 +328,19 @@ def _client_view(protocol: SignalProtocol, member: Member | None, now: float) ->
 
 
 def _page(
-    found: Iterable[Item], view: Callable[[Item], View], offset: int, limit: int
+    found: Iterable[Item],
+    view: Callable[[Item], View],
+    offset: int,
+    limit: int,
+    total: int | None,
 ) -> Page[View]:
+    """Return a part of what is found. `total`: how many there are; None: they are counted."""
+    if total is not None:
+        items = [view(each) for each in islice(found, offset, offset + limit)]
+        end = offset + len(items)
+        if len(items) < limit:  # there is no more: whoever goes on until the total must end
+            total = min(total, end)
+        return Page(items, max(total, end), offset, limit)
     items = []
     total = 0
     for each in found:

@@ -1,6 +1,5 @@
 """A connection that asks for pages, not for a WebSocket: HTTP by twisted.web, within limits."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -8,13 +7,14 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from twisted_signal import event_log, events
 from twisted_signal.admission import Refusal
 from twisted_signal.text import quoted
 from twisted_signal.web.answers import Answer, in_words
 from twisted_signal.web.requests import AnsweredRequest
 from twisted_signal.web.website import Website
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 MOST = 1000
 """Connections that may ask for pages at once."""
@@ -54,7 +54,7 @@ class PageRequest(AnsweredRequest):
         try:
             answer = self._answer()
         except Exception:
-            log.exception("A request for a page could not be answered")
+            log.exception(events.PAGE_FAILED, about=self.channel.taken_for)
             answer = _MISTAKE
         self.server = self.channel.pages.server
         self.send(answer)
@@ -86,13 +86,13 @@ class PageChannel(http.HTTPChannel):
         self.pages = self.factory = pages
         self.callLater = pages.reactor.callLater
         self.timeOut = IDLE
-        self._channel = channel
+        self.taken_for = channel
         self._left = REQUESTS
 
     def answer(self, uri: bytes) -> Answer:
         """Return what is answered to a GET."""
         path, _, query = uri.decode("ascii", "replace").partition("?")
-        refusal = self._channel.factory.ask(self._channel)
+        refusal = self.taken_for.factory.ask(self.taken_for)
         if refusal is not None:
             retry = (("Retry-After", str(refusal.retry_after)),)
             return in_words(HTTPStatus(refusal.code), refusal.sentence, retry)
@@ -128,9 +128,9 @@ class PageChannel(http.HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone, for the one that it was taken for too."""
         super().connectionLost(reason)
-        self._channel.factory.keep_alive.remove(self)
+        self.taken_for.factory.keep_alive.remove(self)
         self.pages.forget(self)
-        self._channel.connectionLost(reason)
+        self.taken_for.connectionLost(reason)
 
 
 class Pages:
@@ -168,4 +168,4 @@ class Pages:
         """A request was answered. A hook of HTTPChannel's factory."""
         # Without the query, in which a link may have a token.
         path = quoted(request.path.decode("ascii", "replace"))
-        log.debug("Page %s: %s", path, request.code)
+        log.debug(events.PAGE_REQUESTED, path, request.code, about=request.channel.taken_for)

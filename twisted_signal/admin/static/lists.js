@@ -1,7 +1,7 @@
 /** The lists: rooms, clients and calls, each row an element that shows what it is told. */
 
 import { element, say, showRows, write } from "/static/elements.js";
-import { peersOf } from "/static/sequence.js";
+import { peersOf, verdictOf } from "/static/sequence.js";
 import { counted, duration, milliseconds, timeOfDay, whole } from "/static/words.js";
 
 const STATES = { here: ["here", "good"], away: ["away", "busy"], entering: ["in no room", ""] };
@@ -127,9 +127,7 @@ export class Calls extends List {
     made.show = (now) => {
       write(peers, peersOf(now));
       write(room, `in ${now.room_id} · ${counted(now.step_count, "step")}`);
-      const { diagnosis } = now;
-      say(sentence, diagnosis === null ? "Nothing wrong so far." : diagnosis.sentence,
-        diagnosis === null ? "good" : diagnosis.is_problem ? "bad" : "");
+      say(sentence, ...verdictOf(now));
       made.tick = () => write(age, `${duration((this.serverNow() - now.last_step_at_ms) / 1000)} ago`);
       age.title = timeOfDay(now.last_step_at_ms);
       made.tick();

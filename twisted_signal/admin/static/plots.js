@@ -1,6 +1,6 @@
 /** The plots of the last 15 minutes, as small pictures (SVG) with what is now in words. */
 
-import { element, svg } from "/static/elements.js";
+import { element, svg, write } from "/static/elements.js";
 import { bytes, short, whole } from "/static/words.js";
 
 const SPAN = 900;
@@ -41,6 +41,7 @@ function path(values, top, count, closed) {
 
 export class Plots {
   #made;
+  #now = {};
 
   constructor(place) {
     this.#made = PLOTS.map((plot) => {
@@ -61,10 +62,10 @@ export class Plots {
 
   /** Show numbers of this moment where the last sample's are older. `now`: by the name of a series. */
   showNow(now) {
+    this.#now = now;
     for (const { plot, values } of this.#made) {
-      plot.lines.forEach(([key], index) => {
-        if (key in now && plot.unit === "") values[index].firstChild.textContent = plot.form(now[key]);
-      });
+      if (plot.unit !== "") continue; // a rate is of a time
+      plot.lines.forEach(([key], index) => write(values[index].firstChild, plot.form(now[key])));
     }
   }
 
@@ -80,10 +81,11 @@ export class Plots {
       area.setAttribute("d", path(found[0], scale, count, true));
       found.forEach((points, index) => {
         lines[index].setAttribute("d", path(points, scale, count, false));
-        values[index].firstChild.textContent = points.length > 0 ? plot.form(points.at(-1)) : "–";
+        write(values[index].firstChild, points.length > 0 ? plot.form(points.at(-1)) : "–");
       });
       const words = plot.lines.map(([, name], index) =>
         `${name} ${found[index].length > 0 ? plot.form(found[index].at(-1)) : "unknown"}`);
+      if (plot.unit === "") this.showNow(this.#now);
       picture.setAttribute("aria-label",
         `${plot.title} of the last 15 minutes${plot.unit ? ", per second" : ""}: now ${words.join(", ")}; at most ${plot.form(peak)}`);
     }

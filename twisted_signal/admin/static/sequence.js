@@ -28,11 +28,7 @@ const KINDS = {
 
 const named = (kind) => KINDS[kind] ?? [kind.replaceAll("_", " "), "mark"];
 
-/** Return what a step is called, in a line. A count of candidates says by itself what it is. */
-function label({ kind, detail }) {
-  if (!detail) return named(kind)[0];
-  return kind === "last_candidate" && detail.includes("candidate") ? detail : `${named(kind)[0]}: ${detail}`;
-}
+const label = ({ kind, detail }) => (detail ? `${named(kind)[0]}: ${detail}` : named(kind)[0]);
 
 /** Return a text that is no longer than fits. */
 const cut = (text, most) => (text.length > most ? `${text.slice(0, Math.max(1, most - 1))}…` : text);
@@ -113,6 +109,12 @@ function drawStep(step, side, lanes, y, isNarrow) {
 /** Return a call's peers in a line: `phone1 → pc1`. */
 export function peersOf(call) {
   return call.peers.map((peer) => peer.client_id).join(" → ") + (call.peers.length === 1 ? " → nobody" : "");
+}
+
+/** Return what is to be said of a call, and its tone. */
+export function verdictOf({ diagnosis }) {
+  if (diagnosis === null) return ["Too early to tell.", ""];
+  return [diagnosis.sentence, diagnosis.is_problem ? "bad" : "good"];
 }
 
 /** Return when a call was, in words. */

@@ -3,7 +3,7 @@
 import { say, write } from "/static/elements.js";
 import { Calls, Clients, Rooms } from "/static/lists.js";
 import { Plots, extended } from "/static/plots.js";
-import { drawCall, peersOf, whenOf } from "/static/sequence.js";
+import { drawCall, peersOf, verdictOf, whenOf } from "/static/sequence.js";
 import { Stream, hasToken, post, saveToken, takeToken } from "/static/stream.js";
 import { EMPTY, applied } from "/static/changes.js";
 import { counted, duration, short, whole } from "/static/words.js";
@@ -282,9 +282,7 @@ function showCall({ rows }) {
     const note = Object.assign(document.createElement("p"), { className: "soft small left-out" });
     place.replaceChildren(verdict, picture, note);
   }
-  const { diagnosis } = call;
-  say(place.querySelector(".verdict"), diagnosis?.sentence ?? "Nothing wrong so far.",
-    diagnosis === null ? "good" : diagnosis.is_problem ? "bad" : "");
+  say(place.querySelector(".verdict"), ...verdictOf(call));
   drawCall(place.querySelector(".picture"), call);
   write(place.querySelector(".left-out"),
     call.steps_left_out > 0 ? `${counted(call.steps_left_out, "more step")} not kept.` : "");

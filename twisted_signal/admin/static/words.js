@@ -39,11 +39,12 @@ export function milliseconds(ms) {
   return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}${THIN}ms`;
 }
 
-/** Return how much later than another a time is: `+0.482 s`. Both in milliseconds. */
+/** Return how much later than another a time is: `+0.482 s`, `−3 min 20 s`. Both in milliseconds. */
 export function later(at, start) {
-  const seconds = Math.max(0, at - start) / 1000;
-  if (seconds < 10) return `+${seconds.toFixed(3)}${THIN}s`;
-  return seconds < 120 ? `+${seconds.toFixed(1)}${THIN}s` : `+${duration(seconds)}`;
+  const sign = at < start ? "−" : "+";
+  const seconds = Math.abs(at - start) / 1000;
+  if (seconds < 10) return `${sign}${seconds.toFixed(3)}${THIN}s`;
+  return seconds < 120 ? `${sign}${seconds.toFixed(1)}${THIN}s` : `${sign}${duration(seconds)}`;
 }
 
 /** Return a time of day, by the reader's clock and zone. */

@@ -1,9 +1,7 @@
-"""`vislam-signal top`: the live page in a terminal, with textual."""
+"""The screen of `vislam-signal top`, by textual."""
 
-import argparse
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.markup import escape
@@ -12,23 +10,19 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Button, DataTable, Footer, Input, Label, Sparkline, Static
+from textual.widgets import DataTable, Footer, Input, Label, Sparkline, Static
 
 from twisted_signal.admin.changes import EMPTY, Listing, applied
 from twisted_signal.admin_client import (
     AdminClient,
     AdminError,
     EventStream,
-    add_options,
-    from_options,
 )
 from twisted_signal.calls_command import call_lines
 from twisted_signal.figures import short
 from twisted_signal.text import printable
-from twisted_signal.top_rows import COLUMNS, PLOTS, cells_of, head_of, title_of
-
-DESCRIPTION = "Show who is connected, and what goes on, in this terminal."
+from twisted_signal.top.confirm import Confirm
+from twisted_signal.top.rows import COLUMNS, PLOTS, cells_of, head_of, title_of
 
 LIMIT = 100
 """Rows that are asked for at once."""
@@ -36,48 +30,6 @@ SPAN = 900
 """Seconds of the plots."""
 _PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts to reach a server that is away; the last holds on."""
-
-
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
-    """Show the server until the user has seen enough.
-
-    Args:
-        parser: takes the options; its `error` ends the process.
-        arguments: without the command's name.
-
-    Raises:
-        SystemExit: an argument is wrong, or asks for help; or the server cannot be asked.
-    """
-    add_options(parser)
-    options = parser.parse_args(arguments)
-    client = from_options(parser, options)
-    try:
-        client.get("/api/v1/server")
-    except AdminError as error:
-        parser.exit(1, f"{parser.prog}: {error}\n")
-    Top(client).run()
-
-
-class Confirm(ModalScreen[bool]):
-    """Asks whether to disconnect somebody."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(False)", "No")]
-
-    def __init__(self, question: str) -> None:
-        super().__init__()
-        self._question = question
-
-    def compose(self) -> ComposeResult:
-        """See Screen."""
-        with Vertical(id="question"):
-            yield Label(escape(self._question))
-            with Horizontal():
-                yield Button("Cancel", id="no")
-                yield Button("Disconnect", id="yes", variant="error")
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """An answer was chosen."""
-        self.dismiss(event.button.id == "yes")
 
 
 class Top(App[None]):
@@ -95,10 +47,6 @@ class Top(App[None]):
     #search { display: none; }
     #table { height: 1fr; }
     #call-box { height: 1fr; padding: 0 1; display: none; }
-    Confirm { align: center middle; }
-    #question { width: 60; height: auto; padding: 1 2; background: $panel; border: round $error; }
-    #question Horizontal { height: auto; margin-top: 1; }
-    #question Button { margin-right: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "look('rooms')", "Rooms"),

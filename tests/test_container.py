@@ -1,0 +1,205 @@
+"""deploy/Dockerfile and deploy/compose.yaml: linted, and done without an engine.
+
+What the files say is run as it stands, but for the paths, which lie in a directory of the test's,
+and for ports, which are free ones.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from caller import Caller
+from dockerfile import Context, Image, as_user, instructions
+from processes import BIN, ROOT, Watched, free_port, running
+from test_coturn import relayed_connection
+
+from twisted_signal.option_table import DEFAULT_ADMIN_ENDPOINT, DEFAULT_PORT, DEFAULT_TLS_PORT
+
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+MOST_MB = 55
+"""What may be installed, in 10^6 bytes: the base has about as much (docs/deploy.md)."""
+
+USER = "65532:65532"
+"""`nonroot` in the images of the distroless project."""
+
+
+def found(program: str) -> str:
+    path = shutil.which(program, path=f"{BIN}:{os.environ['PATH']}")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+def python_for_anybody() -> Path:
+    """Return a Python that can make environments, and that the image's user may run."""
+    check = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+    for path in ("/usr/bin/python3", f"{sys.base_prefix}/bin/python3"):
+        command = [*as_user(USER), path, "-c", check]
+        if subprocess.run(command, check=False, capture_output=True).returncode == 0:
+            return Path(path)
+    pytest.skip("python3-venv is not installed")
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    """The image, built where others may look into it."""
+    root = Path(tempfile.mkdtemp())
+    root.chmod(0o755)
+    yield Image(DOCKERFILE, Context(ROOT), root, python_for_anybody())
+    shutil.rmtree(root)
+
+
+@contextmanager
+def container(image: Image, *arguments: str) -> Iterator[Watched]:
+    """Run the image, with arguments in the place of its own, as `docker run` does."""
+    command = image.inside(*image.command("ENTRYPOINT"), *arguments)
+    with running(*command, cwd=Path(image.here(image.settings["WORKDIR"]))) as process:
+        yield process
+
+
+def test_hadolint_finds_nothing() -> None:
+    linter = found("hadolint")
+    done = subprocess.run(
+        [linter, "--no-color", ROOT / "deploy" / "Dockerfile"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_engine_is_given_what_the_image_needs_and_nothing_else() -> None:
+    context = Context(ROOT)
+    copied = [
+        word
+        for name, text in instructions(DOCKERFILE)
+        if name == "COPY" and "--from" not in text
+        for word in text.split()[:-1]
+    ]
+
+    assert sorted(path.name for path in ROOT.iterdir() if context.has(path)) == sorted(copied)
+    assert not context.has(ROOT / "twisted_signal" / "__pycache__" / "a.pyc")
+    assert context.has(ROOT / "twisted_signal" / "web" / "static" / "client.js")
+
+
+def test_the_stages_have_one_system_and_so_one_python(image: Image) -> None:
+    first, last = (re.findall(r"debian:?(\d+)", base) for base in image.bases)
+
+    assert first == last != []
+
+
+def test_the_image_is_about_100_mb(image: Image) -> None:
+    installed = [path for path in image.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    copied = image.root / "opt"
+
+    assert sum(path.stat().st_size for path in installed if copied in path.parents) < MOST_MB * 1e6
+
+
+def test_a_container_serves_is_healthy_and_ends_when_it_is_told_to(image: Image) -> None:
+    port = free_port()
+    places = ("--port=0", "--tls-port=0", f"--admin-endpoint=tcp:{port}:interface=127.0.0.1")
+    (health,) = [word for word in image.command("HEALTHCHECK") if "healthz" in word]
+    assert DEFAULT_ADMIN_ENDPOINT == "tcp:8767:interface=127.0.0.1"
+    assert "'127.0.0.1', 8767" in health
+    check = image.inside(
+        *(word.replace("8767", str(port)) for word in image.command("HEALTHCHECK"))
+    )
+
+    assert subprocess.run(check, check=False, capture_output=True).returncode == 1
+    with container(image, *image.command("CMD"), *places, "--self-signed") as process:
+        url = process.wait_for(r"Listening on (ws://\S+)")[1]
+        process.wait_for("Admin page on")
+        with Caller(url) as client:
+            client.say(type="register", client_id="phone1", room_id="lab1")
+            assert client.hear()["type"] == "registered"
+        assert subprocess.run(check, check=False).returncode == 0
+        if os.geteuid() == 0:
+            status = Path(f"/proc/{process.process.pid}/status").read_text()
+            assert "Uid:\t65532\t65532" in status
+        assert process.stop(signal.Signals[image.settings["STOPSIGNAL"]]) == 0
+    assert "plugin cache" not in process.output  # it need not be written at each start
+    assert list(Path(image.here(image.settings["VOLUME"])).iterdir()) != []
+
+
+def test_the_image_says_what_it_is_and_where_it_listens(image: Image) -> None:
+    assert "org.opencontainers.image.title" in image.settings["LABEL"]
+    assert image.settings["EXPOSE"].split() == [str(DEFAULT_PORT), str(DEFAULT_TLS_PORT)]
+
+
+@pytest.fixture(scope="module")
+def services() -> Any:
+    """What compose.yaml says, read by the specification's rules, with values for its variables."""
+    compose_spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
+    project = compose_spec.PyCompose.from_yaml(COMPOSE)
+    project.validate()  # volumes and secrets that are used are there
+    return project.to_dict()["services"]
+
+
+def filled_in(words: list[str], replacements: dict[str, str]) -> list[str]:
+    """Return a command as Compose runs it. What is to be replaced must be there."""
+    for old in replacements:
+        assert any(old in word for word in words), old
+    places = re.compile("|".join(map(re.escape, replacements)))
+    words = [places.sub(lambda place: replacements[place[0]], word) for word in words]
+    words = [re.sub(r"\$\{PUBLIC_ADDRESS(:\?[^}]*)?\}", "127.0.0.1", word) for word in words]
+    return [word.replace("$$", "$") for word in words]
+
+
+async def own_description(ice_servers: list[dict[str, Any]]) -> str:
+    """Return the SDP of a connection that has no way but by these servers."""
+    connection = relayed_connection(ice_servers)
+    connection.createDataChannel("talk")
+    await connection.setLocalDescription()
+    sdp: str = connection.localDescription.sdp
+    await connection.close()
+    return sdp
+
+
+def test_a_client_of_the_composed_server_gets_a_relay_of_the_composed_turn_server(
+    services: Any, image: Image, tmp_path: Path
+) -> None:
+    turn_port = str(free_port())
+    secrets = image.root / "secrets"
+    secrets.mkdir()
+    for name in services["signal"]["secrets"]:
+        (secrets / name).write_text(os.urandom(32).hex())
+    found("turnserver")
+    turn = services["turn"]
+    (script,) = turn["command"]
+    turn_command = filled_in(
+        [*turn["entrypoint"], f"{script.rstrip()} --listening-ip=127.0.0.1 --relay-ip=127.0.0.1"],
+        {"/run/secrets": str(secrets), "/tmp": str(tmp_path), "3478": turn_port},
+    )
+    signal_command = filled_in(
+        services["signal"]["command"],
+        {"/run/secrets": str(secrets), "tcp:8767": "tcp:0", "3478": turn_port},
+    )
+    token = re.findall(r"docker compose run --rm signal (token .*)", COMPOSE)[0]
+    token_command = filled_in(shlex.split(token), {"/run/secrets": str(secrets)})
+    with running(*turn_command) as coturn, container(image, *signal_command, "--tls-port=0") as it:
+        coturn.wait_for("SQLite DB connection success")
+        url = it.wait_for(r"Listening on (wss://\S+)")[1]
+        with container(image, *token_command) as printing:
+            assert printing.wait() == 0
+        (certificate,) = Path(image.here(image.settings["VOLUME"])).rglob("*.pem")
+        trust = ssl.create_default_context(cafile=certificate)
+        shown = {"token": printing.lines[0]}
+        with Caller(url, trust) as client:
+            client.say(type="register", room_id="lab-1", client_id="a", ice_servers=True, **shown)
+            registered = client.hear()
+        assert registered["type"] == "registered", registered
+        assert "typ relay" in asyncio.run(own_description(registered["ice_servers"]))

@@ -1,0 +1,225 @@
+"""The calls that are kept, so that it can be told why one does not come about.
+
+All of it is bounded, in memory and in what it costs: so many calls, so many steps of each, and so
+many messages that are looked at of what one peer says to another. So a flood of candidates costs a
+look at a number, and no more calls are begun than could be kept.
+"""
+
+from collections import OrderedDict
+
+from twisted_signal.errors import PeerNotFound, SignalError, TargetUnclear
+from twisted_signal.messages import IceCandidate, Offer, Relay
+from twisted_signal.timeline import Call, Flow, Peer, StepKind
+
+MOST_CALLS = 200
+"""How many calls are kept: those with the latest steps."""
+MOST_ATTEMPTS = 50
+"""How many are kept besides in which nobody was reached."""
+ATTEMPTS_OF_ONE = 8
+"""How many of these may be of one member."""
+BEGINNINGS = 20
+"""How many may begin in a second in the long run, so that each is kept for 10 s at least: it takes
+that long until most of what can be wrong with it is certain."""
+REFILL = 30
+"""Seconds after which flows are looked at again."""
+
+_NONE: dict[str | None, Call] = {}
+
+
+class Calls:
+    """The calls of all rooms. Whoever holds this lets it tick once a second.
+
+    Attributes:
+        spent: the flows of which no more is looked at for the time being.
+        quiet_numbers: the numbers that rooms have in which nobody calls, for who looks at them; by
+            the room, and when somebody came there last.
+    """
+
+    def __init__(self) -> None:
+        self.spent: list[Flow] = []
+        self._calls: OrderedDict[int, Call] = OrderedDict()
+        self._attempts: OrderedDict[int, Call] = OrderedDict()
+        # By room, by the id of one peer, by the id of the other; None: nobody in particular.
+        self._of_rooms: dict[str, dict[str, dict[str | None, Call]]] = {}
+        self.quiet_numbers: dict[tuple[str, int], int] = {}
+        self._last_number = 0
+        self._beginnings_left = MOST_CALLS
+        self._ticks = 0
+
+    def __len__(self) -> int:
+        return len(self._calls) + len(self._attempts)
+
+    def latest(self) -> list[Call]:
+        """Return all calls, those in which something happened last first."""
+        every = [*self._calls.values(), *self._attempts.values()]
+        return sorted(every, key=lambda call: (call.last_ns, call.number), reverse=True)
+
+    def is_known(self, room_id: str, client_id: str) -> bool:
+        """Tell whether a call is kept of somebody in a room."""
+        return bool(self._of(room_id, client_id))
+
+    def next_number(self) -> int:
+        """Return a number that no call had, and none gets."""
+        self._last_number += 1
+        return self._last_number
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self._beginnings_left = min(MOST_CALLS, self._beginnings_left + BEGINNINGS)
+        self._ticks = (self._ticks + 1) % REFILL
+        if self._ticks == 0:
+            for flow in self.spent:
+                flow.refill()
+            self.spent.clear()
+
+    # What members do
+
+    def flow(self, room_id: str, sender: Peer, target: Peer, message: Relay) -> Flow:
+        """Return the flow of a message from a member to a peer, who is there.
+
+        An offer begins a call where there is none, and so does a candidate that comes before it.
+        """
+        before = sender.flow
+        call = self._of(room_id, sender.client_id).get(target.client_id)
+        if call is None or call.ring is self._attempts:
+            begins = type(message) is Offer or (type(message) is IceCandidate and before is None)
+            call = self._reach(room_id, sender, target, call) if begins else None
+        if call is not None:
+            flow = call.flow_of(sender.client_id)
+        elif before is not None and before.peer_id == target.client_id:
+            flow = before
+            flow.spend()
+        else:
+            flow = Flow(self.spent, sender.client_id, None)
+            flow.spend()
+        flow.peer_id = target.client_id  # the very string, which tells that it is that member
+        return flow
+
+    def fail(
+        self, room_id: str, sender: Peer, message: Relay, error: SignalError, now_ns: int
+    ) -> None:
+        """What a member said reached nobody."""
+        call = self._attempt(room_id, sender, message.target_id)
+        if call is not None:
+            is_missing = isinstance(error, PeerNotFound)
+            kind = StepKind.TARGET_MISSING if is_missing else StepKind.NOT_DELIVERED
+            by = call.flow_of(sender.client_id).by
+            last = call.steps[-1]
+            if is_missing and last.kind is kind and last.by == by:
+                last.times += 1  # an offer and its candidates are told of once
+                return
+            reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
+            detail = message.kind if is_missing else f"{message.kind}: {reason}"
+            call.add(now_ns, kind, by, detail)
+
+    def wait(self, room_id: str, sender: Peer, now_ns: int) -> None:
+        """A member offers to nobody in particular, and nobody is there."""
+        call = self._attempt(room_id, sender, None)
+        if call is not None:
+            call.add(now_ns, StepKind.WAITING, call.flow_of(sender.client_id).by)
+
+    def join(self, room_id: str, peer: Peer) -> None:
+        """Somebody came into a room, in which it may have had calls before."""
+        if room_id in self._of_rooms:
+            for call in self._of(room_id, peer.client_id).values():
+                call.join(peer)
+
+    def note(self, kind: StepKind, room_id: str, client_id: str, now_ns: int) -> None:
+        """Somebody left, or lost its connection, or goes on with another one."""
+        if room_id in self._of_rooms:
+            for call in self._of(room_id, client_id).values():
+                call.add(now_ns, kind, call.flow_of(client_id).by)
+
+    # Keeping them
+
+    def _of(self, room_id: str, client_id: str) -> dict[str | None, Call]:
+        """Return the calls of somebody in a room, by whom they are with."""
+        of_room = self._of_rooms.get(room_id)
+        return _NONE if of_room is None else of_room.get(client_id, _NONE)
+
+    def _reach(self, room_id: str, sender: Peer, target: Peer, attempt: Call | None) -> Call | None:
+        """Return the call of two who are there, for whom there is none yet.
+
+        Args:
+            attempt: what one of them tried when the other was not there.
+        """
+        if attempt is None:
+            attempt = self._of(room_id, sender.client_id).get(None)
+            if attempt is not None:
+                self._know(attempt, target)
+        if attempt is not None:
+            del self._attempts[attempt.number]
+            return self._keep(attempt, self._calls, MOST_CALLS)
+        if not self._may_begin():
+            return None
+        call = Call(self.next_number(), room_id)
+        for peer in (sender, target):
+            call.attach(Flow(self.spent, peer.client_id, None))
+        self._index(call)
+        self._keep(call, self._calls, MOST_CALLS)
+        for peer in sorted((sender, target), key=lambda one: one.joined_at_ns):
+            call.join(peer)
+        return call
+
+    def _know(self, attempt: Call, target: Peer) -> None:
+        """Somebody has come for whom a member waited that named nobody."""
+        self._unindex(attempt)
+        attempt.attach(Flow(self.spent, target.client_id, None))
+        self._index(attempt)
+        attempt.join(target)
+
+    def _attempt(self, room_id: str, sender: Peer, target_id: str | None) -> Call | None:
+        """Return the call in which a member tries to reach somebody who is not there."""
+        calls = self._of(room_id, sender.client_id)
+        call = calls.get(target_id)
+        if call is None and target_id is None:
+            call = calls.get(sender.last_partner)
+        if call is not None:
+            return call
+        if not self._may_begin():
+            return None
+        attempts = [each for each in calls.values() if each.ring is self._attempts]
+        if len(attempts) >= ATTEMPTS_OF_ONE:
+            self._forget(attempts[0])
+        call = Call(self.next_number(), room_id)
+        call.attach(Flow(self.spent, sender.client_id, target_id))
+        if target_id is not None:
+            call.attach(Flow(self.spent, target_id, sender.client_id))
+        self._index(call)
+        self._keep(call, self._attempts, MOST_ATTEMPTS)
+        call.join(sender)
+        return call
+
+    def _may_begin(self) -> bool:
+        if not self._beginnings_left:
+            return False
+        self._beginnings_left -= 1
+        return True
+
+    def _keep(self, call: Call, ring: OrderedDict[int, Call], most: int) -> Call:
+        """Put a call among others, of which the one goes that nothing happened in for longest."""
+        call.ring = ring
+        ring[call.number] = call
+        if len(ring) > most:
+            self._forget(next(iter(ring.values())))
+        return call
+
+    def _forget(self, call: Call) -> None:
+        del call.ring[call.number]
+        self._unindex(call)
+        for flow in call.flows:
+            flow.call = None  # they know each other: else they wait for the garbage collector
+
+    def _index(self, call: Call) -> None:
+        of_room = self._of_rooms.setdefault(call.room_id, {})
+        for client_id, other_id in call.pairs():
+            of_room.setdefault(client_id, {})[other_id] = call
+
+    def _unindex(self, call: Call) -> None:
+        of_room = self._of_rooms[call.room_id]
+        for client_id, other_id in call.pairs():
+            del of_room[client_id][other_id]
+            if not of_room[client_id]:
+                del of_room[client_id]
+        if not of_room:
+            del self._of_rooms[call.room_id]

@@ -1,0 +1,1 @@
+"""`vislam-signal top`: the live page in a terminal."""
