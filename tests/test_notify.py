@@ -136,7 +136,7 @@ def test_the_status_is_told_when_it_has_changed(stage: Stage, manager: Manager) 
     assert manager.hears_nothing()
 
     stage.factory.connections[cast("Any", "a connection")] = None
-    stage.factory.registry.rooms["lab1"] = Room("lab1")
+    stage.factory.registry.rooms["lab1"] = Room("lab1", stage.factory.registry.calls, 0)
     stage.reactor.advance(STATUS_INTERVAL)
     assert manager.hear() == ["STATUS=Serving; connections: 1, rooms: 1"]
 

@@ -15,9 +15,9 @@ from twisted_signal.keys import KeyFiles
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import MAX_MESSAGES
 from twisted_signal.messages import PeerLeft
-from twisted_signal.sending import CLOSE_TIMEOUT
+from twisted_signal.sending import CLOSE_TIMEOUT, SLACK
 from twisted_signal.server import SPREAD_MS
-from twisted_signal.websocket import SILENCE, SLACK, SignalProtocol
+from twisted_signal.websocket import SILENCE, SignalProtocol
 
 HANDSHAKE_TIMEOUT = Limits().handshake_timeout
 MAX_MESSAGE_SIZE = Limits().max_message_size

@@ -228,21 +228,34 @@ def read_key_file(path: Path) -> bytes:
         raise UnusableKey(path, error.reason) from None
 
 
-def without_newline(data: bytes) -> bytes:
-    """Return a secret without the end of line that an editor or `echo` has put behind it."""
+def read_secret(path: Path, least: int, kind: str = "secret", advice: str = "") -> bytes:
+    """Return the secret that a file holds, without the end of line that an editor puts behind it.
+
+    Args:
+        path: the file.
+        least: bytes that it must have.
+        kind: what it is called.
+        advice: more of what is said of one that is too short.
+
+    Raises:
+        UnusableKey: it is too short, or cannot be read.
+    """
+    secret = _without_newline(read_key_file(path))
+    if len(secret) < least:
+        raise UnusableKey(
+            path,
+            f"holds a {kind} of {len(secret)} bytes, and {least} are the least;"
+            f" openssl rand -hex 32 makes one{advice}",
+        )
+    return secret
+
+
+def _without_newline(data: bytes) -> bytes:
     return data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
 
 
 def _secret(path: Path) -> bytes:
-    data = read_key_file(path)
-    secret = without_newline(data)
-    least = min(SECRET_LENGTHS.values())
-    if len(secret) < least:
-        raise UnusableKey(
-            path,
-            f"holds a secret of {len(secret)} bytes, and {least} are the least;"
-            " openssl rand -hex 32 makes one",
-        )
+    secret = read_secret(path, min(SECRET_LENGTHS.values()))
     try:
         prepared: bytes = jwt.get_algorithm_by_name("HS256").prepare_key(secret)
     except jwt.InvalidKeyError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.python import usage
 
 from twisted_signal import event_log, events
-from twisted_signal.keys import UnusableKey, read_key_file, without_newline
+from twisted_signal.keys import UnusableKey, read_secret
 from twisted_signal.text import quoted
 from twisted_signal.turn import IceProvider, is_stun_uri, is_turn_uri
 
@@ -83,11 +83,5 @@ class Relays:
     def _secret(self) -> bytes:
         if self._path is None:
             return b""
-        secret = without_newline(read_key_file(self._path))
-        if len(secret) < LEAST_SECRET:
-            raise UnusableKey(
-                self._path,
-                f"holds a secret of {len(secret)} bytes, and {LEAST_SECRET} are the least;"
-                " openssl rand -hex 32 makes one, for this file and for the TURN server",
-            )
-        return secret
+        advice = ", for this file and for the TURN server"
+        return read_secret(self._path, LEAST_SECRET, advice=advice)

@@ -4,6 +4,7 @@ Small things go to the socket at once, past the transport's buffer. What the soc
 waits here, up to a limit, until the transport asks for it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -26,6 +27,10 @@ STALL_SIZE = 64 * 1024
 """Bytes that may wait for a client that takes nothing of them."""
 STALL_PATIENCE = 10
 """Seconds in which it must take something of more than that."""
+SLACK = 48
+"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
+RECORD = 2**14
+"""Bytes in a record of TLS (RFC 8446, section 5.1), which arrives whole or not at all."""
 LINGER_SIZE = 256 * 1024
 """Bytes that a client may have on their way, or send, after the last word to it."""
 
@@ -198,6 +203,24 @@ class SendingProtocol(SlimProtocol):
             if waiting or is_stuck(tcp):
                 waiting += unacknowledged(tcp)
         return gathered + waiting
+
+    def lost_frames(self, sizes: Iterable[int]) -> int:
+        """Return how many frames have not, or not wholly, arrived.
+
+        Args:
+            sizes: of what was sent, the last one first, in bytes.
+        """
+        # What TLS adds to each record is not taken off: rather a message twice than one lost.
+        left = self.unarrived - SLACK
+        if left > 0 and self.is_secure:
+            left += RECORD
+        lost = 0
+        for size in sizes:
+            if left <= 0:
+                return lost
+            left -= size
+            lost += 1
+        return lost + (left > 0)
 
     def backlog(self) -> tuple[int, object]:
         """See `stalls.Waiting`."""

@@ -38,7 +38,7 @@ from twisted_signal.messages import (
 )
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
-from twisted_signal.text import quoted, without_sdp, without_tokens
+from twisted_signal.text import quoted, raw, without_sdp, without_tokens
 from twisted_signal.timeline import StepKind
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
@@ -114,7 +114,7 @@ class Session:
             return {"client": member.client_id, "room": room_id, "address": self.address}
         if self.label is self.address:
             return {"address": self.address}
-        return {"client": self.label, "address": self.address}
+        return {"client": raw(self.label), "address": self.address}
 
     @property
     def is_entering(self) -> bool:
@@ -172,7 +172,7 @@ class Session:
             case ListPeers():
                 self._list_peers(member)
             case AskIceServers():
-                self._tell(IceServers(*self._ice_servers(member, now_ns)))
+                self._tell(IceServers(self._ice_servers(member, now_ns), self._ice.lifetime_ms))
             case Leave():  # pragma: no branch - the union ends here
                 self._claim = None  # nothing waits for it: who has a place does not wait
                 self._leave(member, now_ns)
@@ -303,18 +303,15 @@ class Session:
         else:
             self._registry.forget(member)
         if message.ice_servers:
-            servers, lifetime_ms = self._ice_servers(member, now_ns)
+            servers, lifetime_ms = self._ice_servers(member, now_ns), self._ice.lifetime_ms
             registered = replace(
                 registered, ice_servers=servers, ice_servers_expire_in_ms=lifetime_ms
             )
         self._client.admit(member.expires_at)
         self._client.deliver(registered)
 
-    def _ice_servers(self, member: Member, now_ns: int) -> tuple[list[IceServer], int | None]:
-        """Return the ICE servers for a client, and for how many milliseconds they are good."""
-        ttl = self._ice.ttl
-        servers = self._ice.for_client(member.client_id, now_ns // 1_000_000_000)
-        return servers, None if ttl is None else ttl * 1000
+    def _ice_servers(self, member: Member, now_ns: int) -> list[IceServer]:
+        return self._ice.for_client(member.client_id, now_ns // 1_000_000_000)
 
     def _resume(self, message: Resume, now_ns: int) -> None:
         arrival = self.member

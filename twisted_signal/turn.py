@@ -56,6 +56,11 @@ class IceProvider:
         self.secret = secret
         self.ttl = ttl if turn_uris else None
 
+    @property
+    def lifetime_ms(self) -> int | None:
+        """How many milliseconds credentials are good; None: there are none."""
+        return None if self.ttl is None else self.ttl * 1000
+
     def take(self, other: "IceProvider") -> None:
         """Tell clients from now on what another would tell them."""
         vars(self).update(vars(other))

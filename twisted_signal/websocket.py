@@ -31,7 +31,7 @@ from twisted_signal.messages import (
     Register,
     ServerMessage,
 )
-from twisted_signal.sending import CLOSE_TIMEOUT
+from twisted_signal.sending import CLOSE_TIMEOUT, SLACK
 from twisted_signal.session import Session
 from twisted_signal.slim import CONNECTING, OPEN
 from twisted_signal.text import Shown, quoted
@@ -40,10 +40,6 @@ log = event_log.logger(__name__)
 
 SILENCE = 0.5
 """Seconds after which a client on the app's path that has said nothing is taken for the app."""
-SLACK = 48
-"""Bytes that may be under way for another reason than a message, which has more: a ping, by TLS."""
-RECORD = 2**14
-"""Bytes in a record of TLS (RFC 8446, section 5.1), which arrives whole or not at all."""
 EXPIRY_GRACE = 60
 """Seconds that a client may stay when its token has expired: time to get a fresh one."""
 
@@ -268,20 +264,16 @@ class SignalProtocol(Channel):
 
     def expire(self) -> None:
         """The opening handshake, the registration or the closing handshake took too long."""
-        if self.state == OPEN:
-            self._expire_registration()
-        else:
-            super().expire()
-
-    def _expire_registration(self) -> None:
         session = self._session
-        assert session is not None, "it is made when the WebSocket opens"
-        if session.is_entering:
+        if self.state != OPEN or session is None:
+            super().expire()
+        elif session.is_entering:
             self.factory.expect(self, self.factory.limits.probe_timeout)
         else:
             seconds = self.factory.limits.register_timeout
             self.factory.refusals.count["register_timeout"] += 1
-            self.close(close_codes.REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+            reason = f"You have not registered within {seconds} s"
+            self.close(close_codes.REGISTER_TIMEOUT, reason)
 
     def deliver(self, message: ServerMessage) -> None:
         """See `connection.Client`."""
@@ -299,17 +291,8 @@ class SignalProtocol(Channel):
 
     def lost_of(self, messages: Sequence[ServerMessage]) -> int:
         """See `connection.Client`."""
-        # What TLS adds to each record is not taken off: rather a message twice than one lost.
-        left = self.unarrived - SLACK
-        if left > 0 and self.is_secure:
-            left += RECORD
-        lost = 0
-        for message in reversed(messages):
-            if left <= 0:
-                return lost
-            left -= len(frame(TEXT, self._conversation.encode(message) or b""))
-            lost += 1
-        return lost + (left > 0)
+        payloads = (self._conversation.encode(each) or b"" for each in reversed(messages))
+        return self.lost_frames(len(frame(TEXT, payload)) for payload in payloads)
 
     def close(self, code: int, reason: str) -> None:
         """See `connection.Client`."""
@@ -403,11 +386,14 @@ class SignalProtocol(Channel):
         self._end_expiry()
 
     def _end_expiry(self) -> None:
-        if self._expiry is not None and self._expiry.active():
-            self._expiry.cancel()
+        _cancel(self._expiry)
         self._expiry = None
 
     def _end_silence(self) -> None:
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
+        _cancel(self._silence)
         self._silence = None
+
+
+def _cancel(timer: IDelayedCall | None) -> None:
+    if timer is not None and timer.active():
+        timer.cancel()

@@ -9,7 +9,7 @@ from twisted.python import usage
 
 from twisted_signal import event_log, events
 from twisted_signal.admin.site import AdminSite
-from twisted_signal.keys import UnusableKey, read_key_file, without_newline
+from twisted_signal.keys import UnusableKey, read_secret
 from twisted_signal.listening import endpoint_listener
 from twisted_signal.option_table import DEFAULT_ADMIN_ENDPOINT, NO_PORT
 from twisted_signal.service import Listening, Reactor
@@ -53,13 +53,7 @@ class TokenFile:
         return self.token != before
 
     def _read(self) -> bytes:
-        token = without_newline(read_key_file(self._path))
-        if len(token) < LEAST_TOKEN:
-            raise UnusableKey(
-                self._path,
-                f"holds a token of {len(token)} bytes, and {LEAST_TOKEN} are the least;"
-                " openssl rand -hex 32 makes one",
-            )
+        token = read_secret(self._path, LEAST_TOKEN, "token")
         if not token.isascii() or not token.decode("ascii").isprintable() or b" " in token:
             raise UnusableKey(
                 self._path, "holds a token with other characters than the printable ones of ASCII"
