@@ -111,7 +111,7 @@ class Server(Watched):
             BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *admin, *options, cwd=cwd
         )
         try:
-            self.url = self.wait_for(r"Listening on (\S+)")[1]
+            self.url = self.wait_for(r"Listening on ([^\s\"]+)")[1]
         except BaseException:
             self.stop(signal.SIGKILL)
             raise

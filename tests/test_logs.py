@@ -7,13 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from logged import LINE, lines, raise_error
+from caller import Caller
+from logged import LINE, Someone, lines, objects, raise_error
+from processes import running
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import ILogObserver, Logger, LogLevel, STDLibLogObserver, globalLogPublisher
 from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 
-from twisted_signal import logs
+from twisted_signal import event_log, logs
+from twisted_signal.events import ROOM_OPENED
 from twisted_signal.log_bounds import LogBounds
 from twisted_signal.log_levels import Levels
 from twisted_signal.log_lines import TextForm
@@ -231,6 +234,133 @@ def test_twist_logs_to_its_file_through_the_observer() -> None:
     assert lines(written) == [("DEBUG", "x", "here")]
     assert runner["fileLogObserverFactory"](written) is observer
     assert runner["logLevel"] is LogLevel.debug
+
+
+# JSON
+
+
+def test_json_lines_say_what_the_text_says_and_twisteds_lines_too(
+    log_stdout: io.StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    logs.start(None, Levels("INFO"), Outbox(), form="json")
+    log = event_log.logger("twisted_signal.registry")
+
+    log.info(ROOM_OPENED, "lab", about=Someone(client="pc"))
+    log.warning(ROOM_OPENED, "hall", extra={"count": 2})
+    observer({"log_level": LogLevel.error, "log_namespace": "twisted.x", "log_format": "Oh"})
+
+    first, second, third = objects(log_stdout.getvalue())
+    assert (first["message"], first["room"], first["client"]) == ("Room opened: lab", "lab", "pc")
+    assert (second["level"], second["room"], second["count"]) == ("WARNING", "hall", 2)
+    assert (third["module"], third["event"], third["message"]) == ("twisted", "log", "Oh")
+
+
+def test_a_json_line_needs_no_record_either(
+    log_stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs.start(None, Levels("INFO"), Outbox(), form="json")
+    monkeypatch.setattr(logging, "_logRecordFactory", raise_error)
+
+    event_log.logger("twisted_signal.registry").info(ROOM_OPENED, "lab")
+
+    assert [each["room"] for each in objects(log_stdout.getvalue())] == ["lab"]
+
+
+def test_json_is_utf8_whatever_stdout_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    latin = io.TextIOWrapper(written, encoding="latin-1")
+    monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=latin))
+    logs.start(None, Levels("INFO"), Outbox(), form="json")
+
+    logging.getLogger("twisted_signal.x").info("Gerät ☎")
+
+    assert objects(written.getvalue().decode("utf-8"))[0]["message"] == "Gerät ☎"
+
+
+@pytest.mark.parametrize("runner", [{"syslog": 1}, {"logger": "some.observer"}])
+def test_a_log_that_the_operator_chose_has_a_form_of_its_own(runner: dict[str, Any]) -> None:
+    with pytest.raises(logs.FormNotPossible):
+        logs.start(runner, Levels("INFO"), Outbox(), form="json")
+
+
+BROKEN = """
+import sys
+from twisted.scripts.twistd import run
+from twisted_signal.session import Session
+
+def broken(*_):
+    raise RuntimeError("for" + chr(10) + "ged")
+
+Session._list_peers = broken
+sys.argv[1:1] = ["--nodaemon", "--pidfile=", "vislam-signal", "--host", "127.0.0.1", "--port", "0"]
+run()
+"""
+
+
+def test_every_line_of_a_real_server_is_an_object(tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN, encoding="utf-8")
+    options = ("--self-signed", "--state-dir", tmp_path, "--tls-port", "0", "--log-format", "json")
+    with running(sys.executable, script, *options, cwd=tmp_path) as started:
+        with Caller(started.wait_for(r"Listening on (ws:[^\s\"]+)")[1]) as caller:
+            caller.say(type="register", client_id="a b\u2028c", room_id="lab")
+            caller.say(type="offer", target_id="nobody", sdp="x")
+            caller.say(type="peers")
+            started.wait_for("message_failed")
+        started.process.send_signal(signal.SIGHUP)
+        started.wait_for("certificate_same")
+        started.process.send_signal(signal.SIGTERM)
+        assert started.wait() == 0
+
+    found = objects("\n".join(started.lines[:-1]) + "\n")
+    by_event = {each["event"]: each for each in found}
+    registered, refused = by_event["client_registered"], by_event["refused"]
+    assert registered["message"] == 'Client registered: "a b\\u2028c" (unknown) in room lab'
+    assert registered["client"] == refused["client"] == "a b\u2028c"
+    assert registered["address"] == refused["address"] == by_event["connected"]["address"]
+    assert (refused["kind"], refused["room"]) == ("peer_not_found", "lab")
+    assert by_event["message_failed"]["traceback"].endswith("RuntimeError: for\nged")
+    assert by_event["disconnected"]["code"] == 1011
+    assert by_event["reloading"]["signal"] == "SIGHUP"
+    assert {each["module"] for each in found if each["event"] == "log"} == {"twisted"}
+
+
+# Bounds
+
+
+def test_what_one_address_causes_is_left_out_when_it_is_too_much(log_stdout: io.StringIO) -> None:
+    logs.start(None, Levels("INFO"), Outbox(), bounds=(bounds := LogBounds(10)))
+    log = event_log.logger("twisted_signal.x")
+
+    for number in range(100):
+        log.info("%s", number, about=Someone("192.0.2.1"))
+        log.warning("%s", number, about=Someone("192.0.2.2"))
+    log.info("here", about=Someone("192.0.2.3"))
+    log.info("the server itself")
+    bounds.tick(1.0)
+
+    found = lines(log_stdout)
+    assert 20 < len([text for _, _, text in found if text.isdecimal()]) < 60
+    assert [text for _, _, text in found][-3:-1] == ["here", "the server itself"]
+    assert "Left out" in found[-1][2]
+
+
+@pytest.mark.parametrize("runner", [None, {"syslog": 1}])
+def test_twisteds_own_lines_are_bounded_too(
+    runner: dict[str, Any] | None, log_stdout: io.StringIO
+) -> None:
+    events: list[Any] = []
+    remember: Any = events.append
+    logs.start(runner, Levels("INFO"), Outbox(), bounds=LogBounds(100))
+    globalLogPublisher.addObserver(remember)
+    log = event_log.logger("twisted_signal.poller")
+
+    for _ in range(1000):
+        log.error("A connection failed", exc_info=ValueError("why"), about=event_log.OTHERS)
+        observer({"log_level": LogLevel.warn, "log_namespace": "twisted.x", "log_format": "Oh"})
+
+    globalLogPublisher.removeObserver(remember)
+    assert 2 < len(events) + log_stdout.getvalue().count("A connection failed") < 20
 
 
 # Written in turns

@@ -9,7 +9,9 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from twisted_signal.admission import RESERVE
+from twisted_signal.events import ROOM_OPENED
 from twisted_signal.limits import Limits
+from twisted_signal.log_bounds import BURST
 from twisted_signal.opening import MAX_REQUEST
 from twisted_signal.origins import AllowedOrigins
 from twisted_signal.proxies import TrustedProxies
@@ -290,6 +292,40 @@ def test_the_log_is_not_filled_with_refusals(caplog: pytest.LogCaptureFixture) -
     assert len(lines) == LINES + 3
     assert all(line.endswith(": Your address has its 1 clients already") for line in lines)
     assert lines[-1].startswith("Refused 50 more of these, the last: ")
+
+
+def test_who_comes_and_goes_alone_fills_the_log_with_refusals_no_more_than_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    memory = Memory()
+
+    for _ in range(50):
+        client = memory.connect()
+        answer(client, REQUEST.replace(b"GET", b"PUT"))
+        client.transport.end()
+
+    lines = [one.getMessage() for one in caplog.records if "Refused" in one.getMessage()]
+    assert len(lines) == LINES
+    memory.wait(1)
+    assert f"Refused {50 - LINES} more of these" in caplog.records[-1].getMessage()
+    assert memory.clock.getDelayedCalls() == []
+
+
+def test_a_line_about_a_connection_is_counted_by_its_address() -> None:
+    memory = Memory(log_rate_per_address=1)
+    bounds = memory.factory.log_bounds
+    one = came_from(memory, IPv6Address("TCP", "2001:db8::1", 1)).protocol
+    same = came_from(memory, IPv6Address("TCP", "2001:db8::2", 2)).protocol
+    other = came_from(memory, IPv4Address("TCP", "192.0.2.7", 3)).protocol
+
+    assert one.log_fields() == {"address": "[2001:db8::1]:1"}
+    assert bounds.take(one, ROOM_OPENED, 20)
+    assert not bounds.take(same, ROOM_OPENED, 20)
+    assert bounds.take(other, ROOM_OPENED, 20)
+    assert memory.factory.log_bounds.has_left_out
+    memory.wait(BURST)  # all of them go meanwhile
+    again = came_from(memory, IPv6Address("TCP", "2001:db8::3", 4)).protocol
+    assert bounds.take(again, ROOM_OPENED, 20)
 
 
 def test_a_refused_client_that_stays_is_cut_off() -> None:

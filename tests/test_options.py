@@ -143,6 +143,10 @@ WRONG = [
     (["--max-message-size", "64K"], "--max-message-size must be a number"),
     (["--max-buffer", "-1"], "--max-buffer must be a number from 0 to 2147483648, not -1"),
     (["--log-level", "LOUD"], "--log-level must be one of DEBUG, INFO, WARNING, ERROR, not LOUD"),
+    (["--log-level", "INFO,relay=DEBG"], "ERROR, not DEBG; did you mean DEBUG?"),
+    (["--log-level", "websockets=DEBUG"], "not there, websockets; did you mean websocket?"),
+    (["--log-format", "xml"], "--log-format must be one of text, json, not xml"),
+    (["--log-format", "json", "--qr"], "--qr prints for people"),
     (
         ["--duplicate-id", "Probe"],
         "--duplicate-id must be one of probe, replace, reject, not Probe",
@@ -193,7 +197,7 @@ def test_what_is_typed_wrong_is_one_sentence(arguments: list[str], sentence: str
 
 
 def test_a_log_that_cannot_be_written_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_arguments: object) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
         raise PermissionError(13, "Permission denied", "/var/log/x")
 
     monkeypatch.setattr(logs, "start", refuse)
@@ -228,6 +232,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--tls-port": option_table.DEFAULT_TLS_PORT,
         "--admin-endpoint": option_table.DEFAULT_ADMIN_ENDPOINT,
         "--log-level": "INFO",
+        "--log-format": "text",
         "--duplicate-id": "probe",
         "--turn-ttl": option_table.TURN_TTL,
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}

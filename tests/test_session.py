@@ -1,7 +1,10 @@
+import logging
+
 import pytest
 from plain import NOW_NS, Party, flat, party, plain, raw, registered
 
 from twisted_signal.errors import NotRegistered
+from twisted_signal.events import Event
 from twisted_signal.limits import Limits
 from twisted_signal.messages import (
     Answer,
@@ -866,3 +869,47 @@ def test_names_cannot_forge_a_line_of_the_log(
 
 def test_the_sentence_of_an_error_says_what_to_do() -> None:
     assert '{"type": "register"' in str(NotRegistered(None))
+
+
+# What the log's lines say of a client
+
+
+def test_a_line_about_a_client_names_it_and_its_room_as_soon_as_there_are_any(
+    registry: Registry,
+) -> None:
+    one = party(registry)
+    address = one.session.address
+
+    assert one.session.log_fields() == {"address": address}
+    one.say(Register("a b", "the lab"))
+    assert one.session.log_fields() == {"client": "a b", "room": "the lab", "address": address}
+    one.say(Leave())
+    assert one.session.log_fields() == {"client": "a b", "address": address}
+
+
+def test_a_line_is_about_who_caused_it(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    one, other = registered(registry, "one"), registered(registry, "other")
+
+    one.say(Offer(raw("v=0"), "other"))
+    one.say(Offer(raw("v=0"), "nobody"))
+    other.say(ClientReport("no camera"))
+    one.say(Leave())
+
+    about = [vars(record)["about"] for record in caplog.records]
+    events = [events_name(record) for record in caplog.records]
+    assert dict(zip(events, about, strict=True)) == {
+        "room_opened": one.session,
+        "client_registered": other.session,  # the last
+        "relayed": one.session,
+        "refused": one.session,
+        "client_report": other.session,
+        "client_left": one.session,
+    }
+
+
+def events_name(record: logging.LogRecord) -> str:
+    assert isinstance(record.msg, Event)
+    return record.msg.name

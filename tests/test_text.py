@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_signal.text import QUOTED_LENGTH, printable, quoted, without_sdp, without_tokens
+from twisted_signal.text import (
+    QUOTED_LENGTH,
+    printable,
+    quoted,
+    raw,
+    without_sdp,
+    without_tokens,
+)
 
 
 @pytest.mark.parametrize(
@@ -99,3 +106,10 @@ def test_no_text_takes_long_to_be_searched_for_tokens() -> None:
     for text in ("eyJ" * 100_000, "eyJ." * 100_000, "eyJ-eyJ" * 50_000, "token=" * 50_000):
         without_tokens(text)
     assert time.perf_counter() - begin < 2  # some 20 ms
+
+
+def test_what_is_shown_in_quotes_is_known_as_it_is() -> None:
+    assert raw(quoted("a b")) == "a b"
+    assert raw(quoted("plain")) == "plain"
+    assert raw(quoted("x" * (QUOTED_LENGTH + 1))) == "x" * QUOTED_LENGTH + "…"
+    assert raw(7) == 7

@@ -17,7 +17,7 @@ import msgspec
 
 from twisted_signal.event_log import Subject
 from twisted_signal.events import Event, name_of
-from twisted_signal.text import Shown, printable
+from twisted_signal.text import printable, raw
 
 _PACKAGE = __name__.partition(".")[0]
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
@@ -129,9 +129,9 @@ class JsonForm(logging.Formatter):
             fields |= about.log_fields()
         if isinstance(event, Event):
             for name, value in zip(event.fields, values, strict=False):
-                raw = value.raw if type(value) is Shown else value
-                if name and raw is not None and raw != "":
-                    fields[name] = raw
+                field = raw(value)
+                if name and field is not None and field != "":
+                    fields[name] = field
         for name, value in extra.items():
             if name not in _HEAD:
                 fields.setdefault(name, value)

@@ -162,6 +162,8 @@ class Options(CommandLine):
         self.origins = self._find_origins()
         if self["qr"] and self["no-web"]:
             raise usage.UsageError("--qr is for the pages, which --no-web leaves out")
+        if self["qr"] and self["log-format"] != "text":
+            raise usage.UsageError("--qr prints for people, between the lines of --log-format json")
         if self["advertise"] and find_spec("zeroconf") is None:
             raise usage.UsageError(
                 "--advertise needs python-zeroconf: pip install 'vislam-signal[mdns]'"

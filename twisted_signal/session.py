@@ -38,7 +38,7 @@ from twisted_signal.messages import (
 )
 from twisted_signal.registry import DuplicateId, Member, Owner, Registry
 from twisted_signal.relay import hand_over_again, hand_over_what_waits, relay, send, tell_room
-from twisted_signal.text import quoted, without_sdp, without_tokens
+from twisted_signal.text import quoted, raw, without_sdp, without_tokens
 from twisted_signal.timeline import StepKind
 from twisted_signal.turn import NO_ICE_SERVERS, IceProvider
 
@@ -114,7 +114,7 @@ class Session:
             return {"client": member.client_id, "room": room_id, "address": self.address}
         if self.label is self.address:
             return {"address": self.address}
-        return {"client": self.label, "address": self.address}
+        return {"client": raw(self.label), "address": self.address}
 
     @property
     def is_entering(self) -> bool:

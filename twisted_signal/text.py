@@ -63,6 +63,11 @@ class Shown(str):
         return shown
 
 
+def raw(value: object) -> object:
+    """Return a value as it is, if it is `Shown` in another way."""
+    return value.raw if type(value) is Shown else value
+
+
 def quoted(text: str) -> str:
     """Return a name as it stands if it is one plain word, else in JSON quotes and printable.
 
