@@ -8,7 +8,6 @@ Nothing is fetched, neither to build the pages nor to look at them.
 """
 
 import sys
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from pygments.lexers.special import TextLexer
@@ -63,16 +62,7 @@ napoleon_use_ivar = True  # attributes are described with their class
 python_use_unqualified_type_names = True
 toc_object_entries = False  # the list of pages would name every function
 
-nitpicky = True
-# What other packages define is documented elsewhere, and nothing is fetched to find out where.
-_ELSEWHERE = "|".join((sys.stdlib_module_names | packages_distributions().keys()) - {PACKAGE.name})
-nitpick_ignore_regex = [
-    (r"py:.*", rf"({_ELSEWHERE})\..+"),
-    (r"py:.*", r"usage\.UsageError|ConnectionDeny"),  # the same, as our modules import them
-    (r"py:.*", r"twisted_signal\..+\.(T|Description|Candidate)"),  # type variables
-    (r"py:.*", r"twisted_signal\.service\.Reactor"),  # an interface, which is no class
-]
-
+nitpicky = True  # of names of other packages, docstrings.py knows which there are
 
 # Modules that users import are described in api/client.md.
 FOR_USERS = ("aiortc", "asyncio", "errors", "events", "signal", "signaling", "trust", "twisted")

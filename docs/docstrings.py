@@ -7,11 +7,15 @@ napoleon sees to the sections.
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from zope.interface.interface import InterfaceClass
 
 _SECTION = re.compile(r"\s*(Args|Attributes|Raises|Returns|Yields):$")
 _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
@@ -26,7 +30,7 @@ def setup(app: Sphinx) -> None:
     """Have Sphinx ask here for each docstring and signature."""
     app.connect("autodoc-process-docstring", _process_docstring, priority=BEFORE_NAPOLEON)
     app.connect("autodoc-process-signature", _process_signature)
-    app.connect("missing-reference", _name_interface)
+    app.connect("missing-reference", _leave_unlinked)
 
 
 def restructured(docstring: str) -> str:
@@ -92,11 +96,34 @@ def _process_signature(
     return signature and _named(signature), returned and _named(returned)
 
 
-def _name_interface(
+def _leave_unlinked(
     _app: Sphinx, _env: object, node: pending_xref, _content: nodes.Element
 ) -> nodes.Node | None:
-    target = node["reftarget"]
-    return nodes.Text(_named(target)) if _INTERFACE.search(target) else None
+    """Let a name stand that is none of the package's classes and functions, but one in Python.
+
+    It is of another package, which is documented elsewhere, or a type variable or an interface.
+    """
+    name = _named(node["reftarget"])
+    found = _found(name) or _found(f"{node.get('py:module')}.{name}")
+    is_ours = getattr(found, "__module__", "").startswith("twisted_signal")
+    if found is None or (is_ours and not isinstance(found, TypeVar | InterfaceClass)):
+        return None
+    return nodes.Text(name)
+
+
+def _found(name: str) -> object:
+    """Return what has a name, with its module before it, or None."""
+    parts = name.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        try:
+            module = import_module(".".join(parts[:end]))
+        except (ImportError, ValueError):
+            continue
+        try:
+            return attrgetter(".".join(parts[end:]))(module)
+        except AttributeError:
+            return None
+    return None
 
 
 def _named(text: str) -> str:

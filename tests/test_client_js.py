@@ -15,6 +15,8 @@ from tokens import SECRET as TOKEN_SECRET
 from tokens import by_secret
 from ways import Way, way
 
+from twisted_signal.admin_client import AdminClient
+
 STATIC = ROOT / "twisted_signal" / "web" / "static"
 
 PRELUDE = """
@@ -233,6 +235,25 @@ class TestRefusals:
                 """,
             )
         assert code == ["replaced", "closed", "connected"]
+
+    def test_one_that_the_operator_sends_away_stays_away(
+        self, user: Visitor, tmp_path: Path
+    ) -> None:
+        with server("--admin-endpoint", "tcp:0:interface=127.0.0.1", cwd=tmp_path) as started:
+            admin = AdminClient(started.wait_for(r"Admin page on (\S+)/")[1])
+            page = blank(user, started.url)
+            begin(page, "window.pc = await enter('pc');")
+            (client,) = admin.get("/api/v1/clients")["items"]
+            admin.post(f"/api/v1/clients/{client['key']}/disconnect")
+            code = run(
+                page,
+                """
+                try { for await (const event of window.pc); } catch (error) {
+                    return [error.code, window.pc.state];
+                }
+                """,
+            )
+        assert code == ["dismissed", "closed"]
 
     def test_a_server_that_is_not_there_is_unreachable(self, user: Visitor, tmp_path: Path) -> None:
         with server(cwd=tmp_path) as started:

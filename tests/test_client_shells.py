@@ -27,6 +27,7 @@ from ways import Way
 
 import twisted_signal.client.asyncio
 import twisted_signal.client.twisted
+from twisted_signal.admin_client import AdminClient
 from twisted_signal.client.errors import CannotConnect, Closed, Refused
 from twisted_signal.client.events import (
     Answer,
@@ -221,6 +222,21 @@ def test_a_place_that_another_connection_takes(shell: Shell, tmp_path: Path) -> 
 
     with a_server("--duplicate-id", "replace", cwd=tmp_path) as server:
         shell.run(work(server.url))
+
+
+def test_one_that_the_operator_sends_away_stays_away(shell: Shell, tmp_path: Path) -> None:
+    async def work(url: str, admin: AdminClient) -> None:
+        async with shell.connect(url, client_id="pc") as pc:
+            (client,) = admin.get("/api/v1/clients")["items"]
+            admin.post(f"/api/v1/clients/{client['key']}/disconnect")
+            with pytest.raises(Closed, match="4410 Disconnected by the operator") as caught:
+                await anext(pc)
+            assert caught.value.code == "dismissed"
+        assert admin.get("/api/v1/clients")["total"] == 0
+
+    with a_server("--admin-endpoint", "tcp:0:interface=127.0.0.1", cwd=tmp_path) as server:
+        admin = AdminClient(server.wait_for(r"Admin page on (\S+)/")[1])
+        shell.run(work(server.url, admin))
 
 
 def test_subscriptions_take_the_calls_of_one_peer(

@@ -30,6 +30,8 @@ class Calls:
     """The calls of all rooms. Whoever holds this lets it tick once a second.
 
     Attributes:
+        of_rooms: by the room, by the id of one peer, by the id of the other; None: it named nobody.
+            Rooms that are not in it need not tell who comes and goes.
         spent: the flows of which no more is looked at for the time being.
         quiet_numbers: the numbers that rooms have in which nobody calls, for who looks at them; by
             the room, and when somebody came there last.
@@ -39,8 +41,7 @@ class Calls:
         self.spent: list[Flow] = []
         self._calls: OrderedDict[int, Call] = OrderedDict()
         self._attempts: OrderedDict[int, Call] = OrderedDict()
-        # By room, by the id of one peer, by the id of the other; None: nobody in particular.
-        self._of_rooms: dict[str, dict[str, dict[str | None, Call]]] = {}
+        self.of_rooms: dict[str, dict[str, dict[str | None, Call]]] = {}
         self.quiet_numbers: dict[tuple[str, int], int] = {}
         self._last_number = 0
         self._beginnings_left = MOST_CALLS
@@ -120,21 +121,19 @@ class Calls:
 
     def join(self, room_id: str, peer: Peer) -> None:
         """Somebody came into a room, in which it may have had calls before."""
-        if room_id in self._of_rooms:
-            for call in self._of(room_id, peer.client_id).values():
-                call.join(peer)
+        for call in self._of(room_id, peer.client_id).values():
+            call.join(peer)
 
     def note(self, kind: StepKind, room_id: str, client_id: str, now_ns: int) -> None:
         """Somebody left, or lost its connection, or goes on with another one."""
-        if room_id in self._of_rooms:
-            for call in self._of(room_id, client_id).values():
-                call.add(now_ns, kind, call.flow_of(client_id).by)
+        for call in self._of(room_id, client_id).values():
+            call.add(now_ns, kind, call.flow_of(client_id).by)
 
     # Keeping them
 
     def _of(self, room_id: str, client_id: str) -> dict[str | None, Call]:
         """Return the calls of somebody in a room, by whom they are with."""
-        of_room = self._of_rooms.get(room_id)
+        of_room = self.of_rooms.get(room_id)
         return _NONE if of_room is None else of_room.get(client_id, _NONE)
 
     def _reach(self, room_id: str, sender: Peer, target: Peer, attempt: Call | None) -> Call | None:
@@ -211,15 +210,15 @@ class Calls:
             flow.call = None  # they know each other: else they wait for the garbage collector
 
     def _index(self, call: Call) -> None:
-        of_room = self._of_rooms.setdefault(call.room_id, {})
+        of_room = self.of_rooms.setdefault(call.room_id, {})
         for client_id, other_id in call.pairs():
             of_room.setdefault(client_id, {})[other_id] = call
 
     def _unindex(self, call: Call) -> None:
-        of_room = self._of_rooms[call.room_id]
+        of_room = self.of_rooms[call.room_id]
         for client_id, other_id in call.pairs():
             del of_room[client_id][other_id]
             if not of_room[client_id]:
                 del of_room[client_id]
         if not of_room:
-            del self._of_rooms[call.room_id]
+            del self.of_rooms[call.room_id]

@@ -1,7 +1,7 @@
 """What clients and the server say to each other, as structs; on the wire as in the README.
 
 A message is decoded once, routed, and encoded once for its target. What a peer says to a peer (the
-SDP, the candidate) is carried as raw JSON and never looked into, so that it arrives byte for byte.
+SDP, the candidate) is carried as raw JSON and never taken apart, so that it arrives byte for byte.
 
 Other dialects (see `twisted_signal.dialects`) translate their shapes into these and back.
 """

@@ -222,7 +222,8 @@ class Registry:
         if leaving is not None:
             member.backlog = leaving.backlog
             self.leave(leaving, now_ns)
-        self.calls.join(room_id, member)
+        if room_id in self.calls.of_rooms:
+            self.calls.join(room_id, member)
         owner.member = member
         return member
 
@@ -237,7 +238,8 @@ class Registry:
         self.tally.members -= 1
         member.owner.member = None
         self.forget(member)
-        self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
+        if room.room_id in self.calls.of_rooms:
+            self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
         if not room.members:
             del self.rooms[room.room_id]
             log.info(events.ROOM_CLOSED, room.label, about=member.owner)

@@ -259,20 +259,16 @@ class SignalProtocol(Channel):
 
     def expire(self) -> None:
         """The opening handshake, the registration or the closing handshake took too long."""
-        if self.state == OPEN:
-            self._expire_registration()
-        else:
-            super().expire()
-
-    def _expire_registration(self) -> None:
         session = self._session
-        assert session is not None, "it is made when the WebSocket opens"
-        if session.is_entering:
+        if self.state != OPEN or session is None:
+            super().expire()
+        elif session.is_entering:
             self.factory.expect(self, self.factory.limits.probe_timeout)
         else:
             seconds = self.factory.limits.register_timeout
             self.factory.refusals.count["register_timeout"] += 1
-            self.close(close_codes.REGISTER_TIMEOUT, f"You have not registered within {seconds} s")
+            reason = f"You have not registered within {seconds} s"
+            self.close(close_codes.REGISTER_TIMEOUT, reason)
 
     def deliver(self, message: ServerMessage) -> None:
         """See `connection.Client`."""
