@@ -19,7 +19,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """The options of twistd that were run."""
     configurations: list[dict[str, object]] = []
     monkeypatch.setattr(twistd, "runApp", configurations.append)
-    monkeypatch.setattr("twisted_signal.logs.start", lambda *_: None)
+    monkeypatch.setattr("twisted_signal.logs.start", lambda *_, **__: None)
     return configurations
 
 

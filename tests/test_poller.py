@@ -20,6 +20,7 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_signal.event_log import OTHERS
 from twisted_signal.messages import Offer
 from twisted_signal.outbox import Outbox
 from twisted_signal.poller import MAX_EVENTS, MAX_TURNS, READ_SIZE, Poller
@@ -520,6 +521,7 @@ def test_a_mistake_ends_its_connection_only_and_is_logged(
     assert bystander.lost is None
     (record,) = caplog.records
     assert (record.levelno, record.getMessage()) == (logging.ERROR, "A connection failed")
+    assert vars(record)["about"] is OTHERS  # by which its lines are bounded
     assert "a mistake" in caplog.text
     assert flushed.count == 1
     assert len(wires.poller.getReaders()) == 1

@@ -133,6 +133,13 @@ OPTION_APPLIED = Event("Applied: %s, %s → %s", "option_applied", "option", "be
 OPTION_NOT_APPLIED = Event(
     "Not applied: %s, %s → %s, needs a restart", "option_not_applied", "option", "before", "after"
 )
+NOTIFY_SOCKET_UNUSABLE = Event(
+    "NOTIFY_SOCKET is no local socket: %s", "notify_socket_unusable", "value"
+)
+WATCHDOG_UNUSABLE = Event("WATCHDOG_USEC is no number: %s", "watchdog_unusable", "value")
+MANAGER_NOT_TOLD = Event(
+    "The service manager cannot be told anything: %s", "manager_not_told", "reason"
+)
 
 # Certificates and keys
 

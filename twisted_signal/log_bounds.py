@@ -14,8 +14,8 @@ log = event_log.logger(__name__)
 HEAD = 50
 """Characters that are counted for what stands before the text of a line."""
 BURST = 128
-"""As many seconds' worth may come at once: at the default, what 256 clients that all come back and
-call each other cause, or an hour of one client that calls each minute."""
+"""As many seconds' worth may come at once: at the default, what 256 clients cause that all come
+back and call twice."""
 ADDRESSES = 64
 """As many addresses' worth may come of all together."""
 

@@ -4,7 +4,6 @@ The protocol of sd_notify(3): datagrams of assignments to a local socket that th
 names in the environment. Others speak it too (Podman, s6, supervisors in containers).
 """
 
-import logging
 import os
 import socket
 import time
@@ -14,10 +13,11 @@ from collections.abc import Callable, Mapping
 from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 
+from twisted_signal import event_log, events
 from twisted_signal.service import Reactor, SignalService
 from twisted_signal.text import quoted
 
-log = logging.getLogger(__name__)
+log = event_log.logger(__name__)
 
 RETRY = 1.0
 """Seconds after which a datagram is sent again that the service manager had no room for."""
@@ -39,7 +39,7 @@ def socket_address(environment: Mapping[str, str]) -> str | None:
     if address.startswith("@"):
         return "\0" + address[1:]
     if address and not address.startswith("/"):
-        log.warning("NOTIFY_SOCKET is no local socket: %s", quoted(address))
+        log.warning(events.NOTIFY_SOCKET_UNUSABLE, quoted(address))
         return None
     return address or None
 
@@ -61,7 +61,7 @@ def watchdog_interval(environment: Mapping[str, str], process: int) -> float | N
         return None
     if not (time_limit.isascii() and time_limit.isdecimal() and 0 < len(time_limit) < 20):
         if time_limit:
-            log.warning("WATCHDOG_USEC is no number: %s", quoted(time_limit))
+            log.warning(events.WATCHDOG_UNUSABLE, quoted(time_limit))
         return None
     return int(time_limit) / 2 / _SECOND or None
 
@@ -163,9 +163,7 @@ class Notifier(Service):
                 # The manager may be busy with itself, and its queue full.
                 if not isinstance(error, BlockingIOError) and not self._has_warned:
                     self._has_warned = True
-                    log.warning(
-                        "The service manager cannot be told anything: %s", error.strerror or error
-                    )
+                    log.warning(events.MANAGER_NOT_TOLD, error.strerror or error)
                 self._reactor.callLater(RETRY, self._flush)
                 return
             self._waiting.popleft()

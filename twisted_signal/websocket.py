@@ -106,12 +106,11 @@ class SignalProtocol(Channel):
 
     def onOpen(self) -> None:
         """The WebSocket is open."""
-        register_timeout = self.factory.limits.register_timeout
-        if register_timeout:
-            self.factory.expect(self, register_timeout)
-        else:
-            self.factory.watch(self)
         factory = self.factory
+        if factory.limits.register_timeout:
+            factory.expect(self, factory.limits.register_timeout)
+        else:
+            factory.watch(self)
         self._session = session = Session(
             self,
             factory.registry,
@@ -229,13 +228,9 @@ class SignalProtocol(Channel):
         self._lose(self._session)
         if self.closedByMe:
             code, reason = self.localCloseCode, (self.localCloseReason or b"").decode("utf-8")
-        log.info(
-            events.DISCONNECTED,
-            self._session.label,
-            NO_CODE if code is None else code,
-            Shown(f" {quoted(reason)}", reason) if reason else "",
-            about=self._session,
-        )
+        number = NO_CODE if code is None else code
+        said = Shown(f" {quoted(reason)}", reason) if reason else ""
+        log.info(events.DISCONNECTED, self._session.label, number, said, about=self._session)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The TCP connection is gone."""

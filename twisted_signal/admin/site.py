@@ -103,7 +103,7 @@ class AdminRequest(AnsweredRequest):
         except ApiError as error:
             answer = self._refuse(site, error)
         except Exception:
-            log.exception(events.ADMIN_REQUEST_FAILED)
+            log.exception(events.ADMIN_REQUEST_FAILED, about=event_log.OTHERS)
             answer = _MISTAKE
         if isinstance(answer, Events):
             self._stream(site, answer)

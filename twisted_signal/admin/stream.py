@@ -105,7 +105,7 @@ class Stream:
             try:
                 data = self._source.tick(now)
             except Exception:
-                log.exception(events.ADMIN_STREAM_FAILED)
+                log.exception(events.ADMIN_STREAM_FAILED, about=event_log.OTHERS)
                 self._drop()
                 return
             if not data and now - self._sent_at >= HEARTBEAT:
