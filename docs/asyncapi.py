@@ -14,38 +14,10 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import fields
 
-from twisted_signal import __version__
+from twisted_signal import __version__, messages
 from twisted_signal.dialects import android
 from twisted_signal.dialects.android import Names
 from twisted_signal.dialects.conversation import APP_PATH
-from twisted_signal.messages import (
-    Answer,
-    AskIceServers,
-    Error,
-    IceCandidate,
-    IceServer,
-    IceServers,
-    Leave,
-    ListPeers,
-    Message,
-    Offer,
-    PeerDescription,
-    PeerJoined,
-    PeerLeft,
-    Peers,
-    Ping,
-    Pong,
-    Register,
-    Registered,
-    RelayedAnswer,
-    RelayedIceCandidate,
-    RelayedMessage,
-    RelayedOffer,
-    Resume,
-    Resumed,
-    ServerShutdown,
-    Token,
-)
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -66,11 +38,11 @@ FOLDER = Path(__file__).parent
 DOCUMENT = FOLDER / "asyncapi.json"
 
 REPLIES: Mapping[MessageType, MessageType] = {
-    Register: Registered,
-    Resume: Resumed,
-    ListPeers: Peers,
-    AskIceServers: IceServers,
-    Ping: Pong,
+    messages.Register: messages.Registered,
+    messages.Resume: messages.Resumed,
+    messages.ListPeers: messages.Peers,
+    messages.AskIceServers: messages.IceServers,
+    messages.Ping: messages.Pong,
     android.Connect: android.Connected,
 }
 """What answers a message that was not refused. Others are not answered."""
@@ -101,38 +73,42 @@ def _raw(value: object) -> Raw:
 
 
 _INIT = _raw({"candidate": _CANDIDATE, "sdpMid": "0", "sdpMLineIndex": 0})
-_TURN = IceServer(["turn:turn.example.com:3478?transport=udp"], "1795421040:pc", "bWFkZSB1cA==")
+_TURN = messages.IceServer(
+    ["turn:turn.example.com:3478?transport=udp"], "1795421040:pc", "bWFkZSB1cA=="
+)
 
 EXAMPLES: tuple[Struct, ...] = (
-    Register("pc", "lab1", "pc"),
-    Register("phone1", "lab1", "android", resume=True, ice_servers=True),
-    Offer(_raw({"type": "offer", "sdp": _SDP}), "pc"),
-    Answer(_raw({"type": "answer", "sdp": _SDP}), "phone1"),
-    IceCandidate(_INIT, "pc"),
-    IceCandidate(_raw(None), "pc"),
-    Message(_raw({"battery": 0.7}), "pc"),
-    Message(_raw("to all")),
-    Resume("3q2-7wAAAAA", 12),
-    Leave(),
-    ListPeers(),
-    AskIceServers(),
-    Ping(),
-    Token("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk"),
-    Registered("pc", "lab1", []),
-    Registered("phone1", "lab1", ["pc"], "3q2-7wAAAAA", 30_000, [_TURN], 3_600_000),
-    Resumed("lab1", ["pc"], "vu_-7wAAAAA"),
-    PeerJoined("phone1", "android"),
-    PeerLeft("phone1"),
-    Peers("lab1", [PeerDescription("phone1", "android")]),
-    RelayedOffer("phone1", _raw({"type": "offer", "sdp": _SDP})),
-    RelayedAnswer("pc", _raw({"type": "answer", "sdp": _SDP})),
-    RelayedIceCandidate("phone1", _INIT),
-    RelayedMessage("phone1", _raw({"battery": 0.7})),
-    IceServers([_TURN], 3_600_000),
-    Pong(1_795_417_440_399),
-    ServerShutdown(2_500),
-    Error("peer_not_found", "No peer pc is in your room. …", "pc"),
-    Error("rate_limited", "You may send 500 messages at once and 50 a second. …", None, 1_000),
+    messages.Register("pc", "lab1", "pc"),
+    messages.Register("phone1", "lab1", "android", resume=True, ice_servers=True),
+    messages.Offer(_raw({"type": "offer", "sdp": _SDP}), "pc"),
+    messages.Answer(_raw({"type": "answer", "sdp": _SDP}), "phone1"),
+    messages.IceCandidate(_INIT, "pc"),
+    messages.IceCandidate(_raw(None), "pc"),
+    messages.Message(_raw({"battery": 0.7}), "pc"),
+    messages.Message(_raw("to all")),
+    messages.Resume("3q2-7wAAAAA", 12),
+    messages.Leave(),
+    messages.ListPeers(),
+    messages.AskIceServers(),
+    messages.Ping(),
+    messages.Token("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk"),
+    messages.Registered("pc", "lab1", []),
+    messages.Registered("phone1", "lab1", ["pc"], "3q2-7wAAAAA", 30_000, [_TURN], 3_600_000),
+    messages.Resumed("lab1", ["pc"], "vu_-7wAAAAA"),
+    messages.PeerJoined("phone1", "android"),
+    messages.PeerLeft("phone1"),
+    messages.Peers("lab1", [messages.PeerDescription("phone1", "android")]),
+    messages.RelayedOffer("phone1", _raw({"type": "offer", "sdp": _SDP})),
+    messages.RelayedAnswer("pc", _raw({"type": "answer", "sdp": _SDP})),
+    messages.RelayedIceCandidate("phone1", _INIT),
+    messages.RelayedMessage("phone1", _raw({"battery": 0.7})),
+    messages.IceServers([_TURN], 3_600_000),
+    messages.Pong(1_795_417_440_399),
+    messages.ServerShutdown(2_500),
+    messages.Error("peer_not_found", "No peer pc is in your room. …", "pc"),
+    messages.Error(
+        "rate_limited", "You may send 500 messages at once and 50 a second. …", None, 1_000
+    ),
     android.FlatOffer(_raw(_SDP)),
     android.FlatAnswer(_raw(_SDP)),
     android.FlatIceCandidate(_raw(_CANDIDATE), "0", 0),
@@ -245,7 +221,7 @@ def _operations(
 ) -> Iterator[tuple[str, Json]]:
     """Yield what the server receives or sends. `action`: as the server sees it."""
 
-    def messages(*of: MessageType) -> list[Json]:
+    def references(*of: MessageType) -> list[Json]:
         return [{"$ref": f"#/channels/{channel}/messages/{type_.__name__}"} for type_ in of]
 
     for type_ in types:
@@ -253,13 +229,13 @@ def _operations(
             "action": action,
             "channel": {"$ref": f"#/channels/{channel}"},
             "summary": described(type_)[0],
-            "messages": messages(type_),
+            "messages": references(type_),
         }
         if action == "receive" and (reply := REPLIES.get(type_)):
-            error = android.FlatError if channel == "flat" else Error
+            error = android.FlatError if channel == "flat" else messages.Error
             operation["reply"] = {
                 "channel": {"$ref": f"#/channels/{channel}"},
-                "messages": messages(reply, error),
+                "messages": references(reply, error),
             }
         prefix = f"{action}_flat" if channel == "flat" else action
         yield f"{prefix}_{tag(type_)}", operation

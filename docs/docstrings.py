@@ -8,8 +8,8 @@ napoleon sees to the sections.
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from itertools import groupby
-from operator import attrgetter
 from typing import TypeVar
 
 from docutils import nodes
@@ -23,6 +23,7 @@ _SPECIAL = re.compile(r"[*|]|(?<=\w)_(?!\w)")
 _RETURNS = re.compile(r"^( *)(Returns|Yields):\n", re.MULTILINE)
 _NAMES = re.compile(r"^ +[a-z]\w*(, \w+)+:", re.MULTILINE)
 _INTERFACE = re.compile(r"<InterfaceClass ([\w.]+)>")
+PACKAGE = "twisted_signal"
 BEFORE_NAPOLEON = 400
 
 
@@ -104,26 +105,23 @@ def _leave_unlinked(
     It is of another package, which is documented elsewhere, or a type variable or an interface.
     """
     name = _named(node["reftarget"])
-    found = _found(name) or _found(f"{node.get('py:module')}.{name}")
-    is_ours = getattr(found, "__module__", "").startswith("twisted_signal")
+    root, dot, _ = name.partition(".")
+    if dot and root != PACKAGE and find_spec(root) is not None:
+        return nodes.Text(name)
+    found = _found(name if root == PACKAGE else f"{node.get('py:module')}.{name}")
+    is_ours = getattr(found, "__module__", "").startswith(PACKAGE)
     if found is None or (is_ours and not isinstance(found, TypeVar | InterfaceClass)):
         return None
     return nodes.Text(name)
 
 
 def _found(name: str) -> object:
-    """Return what has a name, with its module before it, or None."""
-    parts = name.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        try:
-            module = import_module(".".join(parts[:end]))
-        except (ImportError, ValueError):
-            continue
-        try:
-            return attrgetter(".".join(parts[end:]))(module)
-        except AttributeError:
-            return None
-    return None
+    """Return what has a name, of which all but the last word is a module; or None."""
+    module, _, member = name.rpartition(".")
+    try:
+        return getattr(import_module(module), member, None)
+    except ImportError:
+        return None
 
 
 def _named(text: str) -> str:

@@ -1,6 +1,7 @@
 """The status page in a real browser, of a real server with real clients."""
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -367,6 +368,19 @@ class TestTheConnection:
                 register(phone, "phone1", "after")
                 expect(page.locator("#state")).to_have_text("Live")
                 expect(page.get_by_role("link", name="after")).to_be_visible()
+        assert operator.complaints_but("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED") == []
+        operator.complaints.clear()
+
+    def test_a_server_that_is_stopping_says_so(self, operator: Visitor, tmp_path: Path) -> None:
+        with (
+            server(*ADMIN, "--drain-timeout", "20", cwd=tmp_path) as started,
+            Caller(started.url) as phone,  # which does not hear that it should go
+        ):
+            page = open_page(operator, started)
+            started.process.send_signal(signal.SIGTERM)
+            expect(page.locator("#health")).to_have_text("Draining")
+            phone.close()
+            expect(page.locator("#state")).to_have_text(re.compile("Next try in"))
         assert operator.complaints_but("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED") == []
         operator.complaints.clear()
 

@@ -198,8 +198,8 @@ def test_each_kind_is_in_one_family() -> None:
 
 INDIRECT = {"refusal.kind", "error.code", "_FAULTS.get(code, 'protocol_error')", "kind"}
 """Kinds that stand elsewhere: in a Refusal, an error's class, a table, a caller's argument."""
-NAMED_IN = {"Refusal": 0, "_drop": 0, "note": 0}
-"""Calls that name a kind, and which of their arguments it is."""
+NAMED_IN = ("Refusal", "_drop", "refusals.note")
+"""Calls of which the first argument is a kind."""
 
 
 def kinds_in_code() -> Iterator[str]:
@@ -212,10 +212,9 @@ def kinds_in_code() -> Iterator[str]:
             ):
                 kind: ast.expr = node.slice
             elif isinstance(node, ast.Call) and node.args:
-                name = ast.unparse(node.func).rpartition(".")[2]
-                if name not in NAMED_IN:
+                if not ast.unparse(node.func).endswith(NAMED_IN):
                     continue
-                kind = node.args[NAMED_IN[name]]
+                kind = node.args[0]
             else:
                 continue
             if isinstance(kind, ast.Constant):

@@ -50,7 +50,12 @@ class Scene:
         for name in names:
             self.clients[name] = PlainClient()
             self.sessions[name] = Session(self.clients[name], self.registry, "192.0.2.7:4321")
-            self.say(name, Register(name, room, client_type, **more))
+            self.register(name, room, client_type, **more)
+
+    def register(
+        self, name: str, room: str = "lab", client_type: str = "test", **more: Any
+    ) -> None:
+        self.say(name, Register(name, room, client_type, **more))
 
     def say(self, name: str, message: ClientMessage) -> None:
         try:

@@ -102,16 +102,17 @@ class Calls:
         """What a member said reached nobody."""
         call = self._attempt(room_id, sender, message.target_id)
         if call is not None:
-            is_missing = isinstance(error, PeerNotFound)
-            kind = StepKind.TARGET_MISSING if is_missing else StepKind.NOT_DELIVERED
             by = call.flow_of(sender.client_id).by
             last = call.steps[-1]
-            if is_missing and last.kind is kind and last.by == by:
-                last.times += 1  # an offer and its candidates are told of once
-                return
-            reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
-            detail = message.kind if is_missing else f"{message.kind}: {reason}"
-            call.add(now_ns, kind, by, detail)
+            if not isinstance(error, PeerNotFound):
+                reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
+                call.add(now_ns, StepKind.NOT_DELIVERED, by, f"{message.kind}: {reason}")
+            elif last.kind is StepKind.TARGET_MISSING and last.by == by:
+                call.add(
+                    now_ns, StepKind.TARGET_MISSING, by, last.detail
+                )  # once for all candidates
+            else:
+                call.add(now_ns, StepKind.TARGET_MISSING, by, message.kind)
 
     def wait(self, room_id: str, sender: Peer, now_ns: int) -> None:
         """A member offers to nobody in particular, and nobody is there."""

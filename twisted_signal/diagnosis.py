@@ -149,9 +149,9 @@ def quiet_rooms(registry: Registry, nearest: Nearest, now_ns: int) -> Iterator[C
     for room in islice(reversed(registry.rooms.values()), LOOKED_THROUGH):
         if len(room.members) > 2 or not _is_quiet(room, calls, now_ns):
             continue
-        members = list(room.members.values())
-        last_ns = max(member.joined_at_ns for member in members)
-        key = (room.room_id, last_ns)
+        # The wall clock may have been set back since the first one came.
+        members = sorted(room.members.values(), key=lambda member: member.joined_at_ns)
+        key = (room.room_id, members[-1].joined_at_ns)
         number = calls.quiet_numbers[key] = numbers.get(key) or calls.next_number()
         yield _quiet_view(number, room, members, nearest, now_ns)
         if len(calls.quiet_numbers) == MOST_QUIET:

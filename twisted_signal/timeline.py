@@ -355,6 +355,7 @@ class Call:
         """Add a step, or count the last one again where it is the same. Returns it."""
         # The wall clock may be set back, and who asks for an id comes when it has asked.
         self.last_ns = at_ns = max(at_ns, self.last_ns)
+        self.ring.move_to_end(self.number)
         steps = self.steps
         if steps:
             last = steps[-1]
@@ -368,7 +369,6 @@ class Call:
                 dropped.candidates.last = None  # the next one is a step again
         step = Step(at_ns, kind, by, detail, candidates)
         steps.append(step)
-        self.ring.move_to_end(self.number)
         return step
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from rich.markup import escape
@@ -10,6 +11,7 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.css.query import NoMatches
 from textual.widgets import DataTable, Footer, Input, Label, Sparkline, Static
 
 from twisted_signal.admin.changes import EMPTY, Listing, applied
@@ -157,7 +159,8 @@ class Top(App[None]):
 
         def do_unless_stopped() -> None:
             if not stop.is_set():
-                do(*arguments)
+                with suppress(NoMatches):  # the screen is being taken down
+                    do(*arguments)
 
         if not stop.is_set() and self.is_running:
             self.call_later(do_unless_stopped)
@@ -188,8 +191,9 @@ class Top(App[None]):
 
     def _tick(self) -> None:
         if self._state == "live":
-            self._show_head()
-            self._show_list(self._list_name)
+            with suppress(NoMatches):  # the screen is being taken down
+                self._show_head()
+                self._show_list(self._list_name)
 
     def _show_head(self) -> None:
         server = self._server

@@ -4,7 +4,7 @@ import { say, write } from "/static/elements.js";
 import { Calls, Clients, Rooms } from "/static/lists.js";
 import { Plots, extended } from "/static/plots.js";
 import { drawCall, peersOf, verdictOf, whenOf } from "/static/sequence.js";
-import { Stream, hasToken, post, saveToken, takeToken } from "/static/stream.js";
+import { Stream, decoded, hasToken, post, saveToken, takeToken } from "/static/stream.js";
 import { EMPTY, applied } from "/static/changes.js";
 import { counted, duration, short, whole } from "/static/words.js";
 
@@ -28,14 +28,6 @@ function route() {
     list: found, view, name, search: values.get("search") ?? "", problems: values.get("problems") === "1",
     offset: Math.max(0, Number.parseInt(values.get("offset") ?? "0", 10) || 0),
   };
-}
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 /** Return the address of something to look at, as a link. */

@@ -10,8 +10,17 @@ const TOKEN = "vislam-signal-admin-token";
 export function takeToken() {
   const found = /^#token=(.*)$/.exec(location.hash);
   if (found === null) return;
-  saveToken(decodeURIComponent(found[1]));
+  saveToken(decoded(found[1]));
   history.replaceState(null, "", `${location.pathname}#/rooms`);
+}
+
+/** Return what a part of an address stands for; itself, where it is malformed. */
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export function saveToken(token) {

@@ -1,10 +1,12 @@
-"""deploy/Dockerfile and deploy/compose.yaml: linted, and done without an engine.
+"""The installed server, as the files in deploy/ run it: in a container, with coturn, under systemd.
 
-What the files say is run as it stands, but for the paths, which lie in a directory of the test's,
-and for ports, which are free ones.
+What deploy/Dockerfile and deploy/compose.yaml say is run as it stands, without an engine, but for
+the paths, which lie in a directory of the test's, and for ports, which are free ones. The units run
+under a systemd of the test's, which has what the image has.
 """
 
 import asyncio
+import json
 import os
 import re
 import shlex
@@ -23,13 +25,14 @@ import pytest
 from caller import Caller
 from dockerfile import Context, Image, as_user, instructions
 from processes import BIN, ROOT, Watched, free_port, running
+from system_manager import SystemManager, system_manager
 from test_coturn import relayed_connection
 
 from twisted_signal.option_table import DEFAULT_ADMIN_ENDPOINT, DEFAULT_PORT, DEFAULT_TLS_PORT
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
-MOST_MB = 55
+MOST_MB = 45
 """What may be installed, in 10^6 bytes: the base has about as much (docs/deploy.md)."""
 
 USER = "65532:65532"
@@ -203,3 +206,130 @@ def test_a_client_of_the_composed_server_gets_a_relay_of_the_composed_turn_serve
             registered = client.hear()
         assert registered["type"] == "registered", registered
         assert "typ relay" in asyncio.run(own_description(registered["ice_servers"]))
+
+
+CLIENT = """
+import json, sys
+from websockets.sync.client import connect
+with connect("ws://127.0.0.1:8765") as client:
+    client.send(json.dumps({"type": "register", "client_id": "pc", "token": sys.argv[1]}))
+    print(client.recv())
+"""
+"""Registers and prints the answer. It needs what the server needs."""
+SERVICE = "vislam-signal.service"
+CONFIGURATION = "/etc/vislam-signal/vislam-signal.toml"
+
+
+class Installed:
+    """The server installed as docs/deploy.md says, where systemd runs."""
+
+    def __init__(self, manager: SystemManager) -> None:
+        self.manager = manager
+        self.log = manager.host / "log"
+
+    def configure(self, settings: str = "", configuration: str = "") -> None:
+        """Stop it, and let it have other settings of the unit and of its own."""
+        self.manager.run("systemctl", "stop", "vislam-signal.socket", SERVICE)
+        self.log.write_text("")
+        logging = "StandardOutput=append:/host/log\nStandardError=inherit\n"
+        self._write(f"/units/{SERVICE}.d/test.conf", f"[Service]\n{logging}{settings}")
+        self._write(CONFIGURATION, configuration)
+        self.manager.run("systemctl", "daemon-reload")
+
+    def _write(self, path: str, text: str) -> None:
+        script = 'mkdir -p "$(dirname "$1")"; printf %s "$2" > "$1"'
+        self.manager.run("sh", "-euc", script, "-", path, text)
+
+    def start(self) -> None:
+        """Start it, and wait until it is ready."""
+        try:
+            self.manager.run("systemctl", "start", SERVICE)
+        except AssertionError as error:
+            why = self.manager.tell(SERVICE, "Result", "ExecMainStatus", "StatusText")
+            raise AssertionError(f"{error}\n{why}\n{self.log.read_text()}") from None
+
+    def register(self, token: str = "") -> Any:
+        """Return what the server tells a client that registers."""
+        python = "/opt/vislam-signal/bin/python"
+        return json.loads(self.manager.run(python, "-c", CLIENT, token))
+
+    def shows(self, *names: str) -> list[str]:
+        """Return properties of the service."""
+        return self.manager.tell(SERVICE, *names)
+
+
+@pytest.fixture(scope="module")
+def installed(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    files = tmp_path_factory.mktemp("files")
+    shutil.copytree(image.root / "opt", files / "opt", symlinks=True)
+    program = files / "opt" / "vislam-signal" / "bin" / "vislam-signal"
+    program.write_text(program.read_text().replace(f"{image.root}/opt", "/opt"))
+    (files / "units").mkdir()
+    for kind in ("service", "socket"):
+        shutil.copy(ROOT / "deploy" / f"vislam-signal.{kind}", files / "units")
+    with system_manager(files, tmp_path_factory.mktemp("systemd")) as manager:
+        yield Installed(manager)
+
+
+def test_the_service_starts_with_its_secrets_as_a_user_that_may_do_next_to_nothing(
+    installed: Installed,
+) -> None:
+    unit = (ROOT / "deploy" / SERVICE).read_text(encoding="utf-8")
+    secrets = "\n".join(re.findall("^#((?:LoadCredential|Environment)=.*)$", unit, re.MULTILINE))
+    configuration = 'self-signed = true\nturn-uri = "turn:127.0.0.1:3478"\n'
+    installed.configure(secrets, configuration)
+    make = (
+        "umask 077; cd /etc/vislam-signal; for name in auth turn; do echo {} > $name-secret; done"
+    )
+    secret = os.urandom(32).hex()
+    installed.manager.run("sh", "-euc", f"{make.format(secret)}; echo {secret} > admin-token")
+
+    installed.start()
+
+    active, status, process = installed.shows("ActiveState", "StatusText", "MainPID")
+    assert (active, status) == ("active", "Serving; connections: 0, rooms: 0")
+    of_process = installed.manager.run("cat", f"/proc/{process}/status")
+    for line in (r"Uid:\t(?!0)\d+\t", r"CapBnd:\t0+$", r"NoNewPrivs:\t1", r"Seccomp:\t2"):
+        assert re.search(line, of_process, re.MULTILINE), line
+    assert installed.register()["code"] == "unauthorized"
+    token = installed.manager.run(
+        "/opt/vislam-signal/bin/vislam-signal",
+        *("token", "--secret-file=/etc/vislam-signal/auth-secret", "--room=*", "--ttl=1h"),
+    )
+    assert installed.register(token)["type"] == "registered"
+
+    installed.manager.run("systemctl", "reload", SERVICE)
+    installed.manager.run("systemctl", "stop", SERVICE)
+    assert installed.shows("ActiveState", "Result") == ["inactive", "success"]
+    log = installed.log.read_text()
+    assert "SIGHUP received, reloading" in log
+    assert "Traceback" not in log
+    assert "plugin cache" not in log
+
+
+def test_a_service_that_is_stuck_is_started_anew(installed: Installed) -> None:
+    installed.configure("WatchdogSec=1\nTimeoutAbortSec=1\nRestartSec=0\n")
+    installed.start()
+    (process,) = installed.shows("MainPID")
+
+    with running("tail", "--lines=0", "--follow", installed.log) as log:
+        installed.manager.run("kill", "-STOP", process)
+        log.wait_for("Listening on")
+
+    assert installed.shows("MainPID") != [process]
+    assert int(installed.shows("NRestarts")[0]) > 0
+
+
+def test_systemd_holds_the_port_and_starts_the_service_for_its_first_client(
+    installed: Installed,
+) -> None:
+    socket_unit = (ROOT / "deploy" / "vislam-signal.socket").read_text(encoding="utf-8")
+    endpoints = re.findall(r"^#\s+(endpoint = .*)$", socket_unit, re.MULTILINE)[0]
+    installed.configure(configuration=f"{endpoints}\n")
+
+    installed.manager.run("systemctl", "start", "vislam-signal.socket")
+    assert installed.shows("ActiveState") == ["inactive"]
+    for _ in range(2):
+        assert installed.register()["type"] == "registered"
+        assert installed.shows("ActiveState") == ["active"]
+        installed.manager.run("systemctl", "stop", SERVICE)
