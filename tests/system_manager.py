@@ -6,6 +6,7 @@ lets root make namespaces.
 """
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,10 +112,22 @@ def system_manager(files: Path, directory: Path) -> Iterator[SystemManager]:
         files: what is put over this machine's files; units are in `units`.
         directory: for what it needs.
     """
-    if not SYSTEMD.exists():
-        pytest.skip("systemd is not installed")
-    if os.geteuid() != 0:
-        pytest.skip("a systemd of one's own takes root")
+    if not SYSTEMD.exists() or shutil.which("ip") is None:
+        pytest.skip("systemd or iproute2 is not installed")
+    trial = (
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--net",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/mnt",
+    )
+    if subprocess.run(trial, check=False, capture_output=True).returncode != 0:
+        pytest.skip("a systemd of one's own needs namespaces, which are not allowed here")
     for name in ("groups", "memory", "root", "host"):
         (directory / name).mkdir()
     for name in STUBS:
@@ -127,7 +140,10 @@ def system_manager(files: Path, directory: Path) -> Iterator[SystemManager]:
     manager = Manager(str(directory / "host" / "notify"))
     try:
         with running("unshare", "--mount", *script) as process:
-            manager.hear_until("READY=1")
+            try:
+                manager.hear_until("READY=1")
+            except TimeoutError:
+                raise AssertionError(process.output) from None
             pid = process.process.pid
             (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             yield SystemManager(int(child), directory / "host")
