@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 from twisted_signal import logs, reconfiguration
 from twisted_signal.limits import Limits
+from twisted_signal.log_levels import Levels
 from twisted_signal.option_table import BY_NAME, option_name
 from twisted_signal.reconfiguration import Reconfiguration
 from twisted_signal.registry import DuplicateId, Registry
@@ -61,9 +62,9 @@ class Running:
 
 
 @pytest.fixture
-def levels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def levels(monkeypatch: pytest.MonkeyPatch) -> list[Levels]:
     """The levels that the log was set to; the test runner's stays."""
-    found: list[str] = []
+    found: list[Levels] = []
     monkeypatch.setattr(logs, "set_level", found.append)
     return found
 
@@ -72,7 +73,7 @@ def levels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def running(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    levels: list[str],
+    levels: list[Levels],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Running:
     caplog.set_level(logging.INFO)
@@ -112,7 +113,7 @@ def test_what_the_command_line_says_stays(running: Running) -> None:
     assert running.factory.limits.max_clients == 7
 
 
-def test_words_are_taken(running: Running, levels: list[str]) -> None:
+def test_words_are_taken(running: Running, levels: list[Levels]) -> None:
     running.start("")
 
     said = running.reload(
@@ -120,7 +121,7 @@ def test_words_are_taken(running: Running, levels: list[str]) -> None:
         'allowed-origin = ["null", "https://a.example"]\n'
     )
 
-    assert levels == ["DEBUG"]
+    assert levels == [Levels("DEBUG")]
     assert running.factory.registry.duplicate_id is DuplicateId.REJECT
     assert running.factory.proxies.trusts(None)
     assert not running.factory.origins.allows("https://b.example")
@@ -166,7 +167,7 @@ WRONG = [
 
 @pytest.mark.parametrize("text", WRONG)
 def test_a_file_that_is_wrong_is_one_warning_and_all_stays_as_it_was(
-    text: str, running: Running, levels: list[str], caplog: pytest.LogCaptureFixture
+    text: str, running: Running, levels: list[Levels], caplog: pytest.LogCaptureFixture
 ) -> None:
     running.start('message-rate = 9\nallowed-origin = "null"\n')
     before = dict(running.options.settings)

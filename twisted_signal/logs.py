@@ -64,7 +64,7 @@ class LineHandler(logging.Handler):
         self._outbox = outbox
         self._bounds = bounds
         self._lines: list[str] = []
-        self._form = form
+        self._line, self._may_take = form.line, bounds.take  # found faster than by way of them
         self.setFormatter(form)
 
     def say(
@@ -77,8 +77,8 @@ class LineHandler(logging.Handler):
     ) -> None:
         """See event_log.Writer."""
         text = event % values if values else str(event)  # type: ignore[operator] # a %-format
-        if about is None or self._bounds.take(about, event, len(text)):
-            line = self._form.line(time.time(), level, logger_name, text, event, values, about)
+        if about is None or self._may_take(about, event, len(text)):
+            line = self._line(time.time(), level, logger_name, text, event, values, about)
             lines = self._lines
             lines.append(line)
             if len(lines) == 1:
