@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -157,3 +160,11 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def found(program: str) -> str:
+    """Return the path of a program, or skip the test where there is none."""
+    path = shutil.which(program, path=f"{BIN}:{os.environ['PATH']}:/usr/sbin")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path

@@ -61,11 +61,12 @@ exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     SYSTEMD_GENERATOR_PATH=/none SYSTEMD_LOG_COLOR=0 \
     /lib/systemd/systemd --system --unit=start.target --log-target=console --show-status=no
 """
-
-
+# What was killed is gone a little later, and its control groups can be removed only then.
 _CLEAN = r"""
 mount -t cgroup2 none "$1/groups"
-find "$1/groups/$2" -depth -type d -exec rmdir {} +
+while [ -d "$1/groups/$2" ]; do
+    find "$1/groups/$2" -depth -type d -exec rmdir {} + 2> /dev/null || sleep 0.02
+done
 """
 
 
@@ -149,5 +150,5 @@ def system_manager(files: Path, directory: Path) -> Iterator[SystemManager]:
             yield SystemManager(int(child), directory / "host")
     finally:
         manager.socket.close()
-        clean = ("unshare", "--mount", "bash", "-c", _CLEAN, "-", str(directory), group)
-        subprocess.run(clean, check=False, capture_output=True)
+        clean = ("unshare", "--mount", "bash", "-euc", _CLEAN, "-", str(directory), group)
+        subprocess.run(clean, check=True, timeout=PATIENCE)

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from caller import Caller
 from dockerfile import Context, Image, as_user, instructions
-from processes import BIN, ROOT, Watched, free_port, running
+from processes import ROOT, Watched, found, free_port, running
 from system_manager import SystemManager, system_manager
 from test_coturn import relayed_connection
 
@@ -37,13 +37,6 @@ MOST_MB = 45
 
 USER = "65532:65532"
 """`nonroot` in the images of the distroless project."""
-
-
-def found(program: str) -> str:
-    path = shutil.which(program, path=f"{BIN}:{os.environ['PATH']}")
-    if path is None:
-        pytest.skip(f"{program} is not installed")
-    return path
 
 
 def python_for_anybody() -> Path:

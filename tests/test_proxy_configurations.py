@@ -6,7 +6,6 @@ replaced by free ones and paths by those of the test's directory, as `nginx` and
 
 import os
 import re
-import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from urllib.request import urlopen
 import pytest
 from caller import Caller
 from certificates import make_certificate
-from processes import PATIENCE, ROOT, Server, Watched, free_port, running, server
+from processes import PATIENCE, ROOT, Server, Watched, found, free_port, running, server
 
 from twisted_signal.limits import Limits
 
@@ -29,13 +28,6 @@ CLIENT = "127.0.0.2"
 """Where clients connect from: another address than the proxy's."""
 FORGED = "203.0.113.9"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
-
-
-def found(program: str) -> str:
-    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
-    if path is None:
-        pytest.skip(f"{program} is not installed")
-    return path
 
 
 def replaced(text: str, replacements: dict[str, str]) -> str:

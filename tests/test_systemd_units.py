@@ -2,13 +2,12 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from caller import Caller
-from processes import BIN, ROOT, free_port, running
+from processes import BIN, ROOT, found, free_port, running
 
 from twisted_signal.limits import Limits
 
@@ -22,13 +21,6 @@ def setting(name: str, unit: str = SERVICE) -> str:
     """Return the last value of a setting."""
     values: list[str] = re.findall(rf"^{name}=(.*)$", unit, re.MULTILINE)
     return values[-1]
-
-
-def found(program: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        pytest.skip(f"{program} is not installed")
-    return path
 
 
 @pytest.fixture(params=["as it is", "with its secrets"])

@@ -1,13 +1,11 @@
 """A real coturn on the loopback address, started by a test and stopped again."""
 
-import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-from processes import Watched, free_port
+from processes import Watched, found, free_port
 
 
 class TurnServer(Watched):
@@ -35,10 +33,7 @@ class TurnServer(Watched):
 @contextmanager
 def turn_server(secret: str, directory: Path) -> Iterator[TurnServer]:
     """Run coturn for as long as the block takes. `directory`: for its files."""
-    program = shutil.which("turnserver")
-    if program is None:
-        pytest.skip("coturn is not installed")
-    started = TurnServer(program, secret, directory)
+    started = TurnServer(found("turnserver"), secret, directory)
     try:
         yield started
     finally:
