@@ -16,6 +16,8 @@ pytestmark = pytest.mark.alone  # it is seen how long others wait
 BURST = Limits().message_burst - 1  # one was the registration
 ATTACKER = "127.0.0.3"
 """Not where the bystanders are."""
+ALL_LINES = ("--log-rate-per-address", "0")
+"""So that the log can be counted on."""
 SHARE = Limits().max_clients_per_address
 WIDE = "\U0001f600" * 124
 """Of a name; with four more characters, and in UTF-8, as long as one may be."""
@@ -75,7 +77,7 @@ def test_all_that_one_address_may_send_at_once_does_not_stop_others(place: Arena
 def test_places_that_are_kept_cost_no_more_than_those_of_one_address_may(tmp_path: Path) -> None:
     """Each holds half a megabyte of what waits, and needs no connection."""
     bound = SHARE * MIB // 2
-    options = ("--connect-rate-per-address", "0", "--resume-window", "4")
+    options = ("--connect-rate-per-address", "0", "--resume-window", "4", *ALL_LINES)
     # What is left is the allocator's: messages of this size lie between smaller things.
     with arena(tmp_path, *options) as place, place.attack(peak=bound + MAX_PEAK, left=bound):
         for number in range(2 * SHARE):
