@@ -25,7 +25,7 @@ LISTENING = re.compile(r"(?:listening|Listening on ws://127\.0\.0\.1:) ?(\d+)$",
 MUCH = 1_000_000
 RAISED = (
     *("message-rate", "message-burst", "frame-rate", "max-room-size"),
-    *("max-clients", "max-clients-per-address", "connect-rate-per-address"),
+    *("max-clients", "max-clients-per-address", "connect-rate-per-address", "log-rate-per-address"),
 )
 """The limits of ours that a workload would meet: they stay on, with this value."""
 

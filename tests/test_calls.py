@@ -8,6 +8,7 @@ from plain import NOW_NS, flat, raw, registered
 from timelines import END, Scene, candidate_text, lines
 
 from twisted_signal.calls import (
+    AT_ONCE,
     ATTEMPTS_OF_ONE,
     BEGINNINGS,
     MOST_ATTEMPTS,
@@ -294,11 +295,7 @@ def test_calls_do_not_push_each_other_out_at_once() -> None:
         for other in names:
             if name < other:
                 scene.offer(name, other)
-    assert len(scene.registry.calls) == MOST_CALLS < 24 * 23 / 2
-    scene.offer("client23", "nobody")
-    scene.join("alone", room="another")
-    scene.offer("alone", None)
-    assert len(scene.registry.calls) == MOST_CALLS
+    assert len(scene.registry.calls) == AT_ONCE < 24 * 23 / 2
     scene.registry.calls.tick()
     scene.join("pc", *names, room="new")
     scene.at = 1
@@ -307,7 +304,11 @@ def test_calls_do_not_push_each_other_out_at_once() -> None:
 
     new = [[name, "pc"] for name in names[:BEGINNINGS]]
     assert peers(scene)[:BEGINNINGS] == new[::-1]
-    assert len(scene.registry.calls) == MOST_CALLS
+    assert len(scene.registry.calls) == AT_ONCE + BEGINNINGS
+
+
+def test_a_call_stays_for_ten_seconds_whatever_others_begin() -> None:
+    assert AT_ONCE + 10 * BEGINNINGS < MOST_CALLS
 
 
 def test_attempts_push_no_calls_out(scene: Scene) -> None:
@@ -322,11 +323,21 @@ def test_attempts_push_no_calls_out(scene: Scene) -> None:
 
 
 def test_one_member_has_few_attempts(scene: Scene) -> None:
-    for number in range(100):
+    for number in range(AT_ONCE):
         scene.offer("phone", f"nobody{number}")
 
     assert len(scene.registry.calls) == ATTEMPTS_OF_ONE
-    assert peers(scene)[0] == ["phone", "nobody99"]
+    assert peers(scene)[0] == ["phone", f"nobody{AT_ONCE - 1}"]
+
+
+def test_who_calls_one_that_is_not_there_after_the_other_keeps_no_call_from_being_seen(
+    scene: Scene,
+) -> None:
+    for number in range(2 * AT_ONCE):
+        scene.offer("phone", f"nobody{number}")
+    scene.offer("pc", "phone")
+
+    assert peers(scene)[0] == ["pc", "phone"]
 
 
 def test_what_is_kept_refers_to_no_member_and_goes_without_the_garbage_collector() -> None:

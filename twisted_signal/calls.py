@@ -9,7 +9,7 @@ from collections import OrderedDict
 
 from twisted_signal.errors import PeerNotFound, SignalError, TargetUnclear
 from twisted_signal.messages import IceCandidate, Offer, Relay
-from twisted_signal.timeline import Call, Flow, Peer, StepKind
+from twisted_signal.timeline import UNSEEN, Call, Flow, Peer, StepKind
 
 MOST_CALLS = 200
 """How many calls are kept: those with the latest steps."""
@@ -17,13 +17,40 @@ MOST_ATTEMPTS = 50
 """How many are kept besides in which nobody was reached."""
 ATTEMPTS_OF_ONE = 8
 """How many of these may be of one member."""
-BEGINNINGS = 20
+AT_ONCE = 64
+"""How many may begin at once: each costs an eighth more than one that is not kept."""
+BEGINNINGS = 12
 """How many may begin in a second in the long run, so that each is kept for 10 s at least: it takes
 that long until most of what can be wrong with it is certain."""
 REFILL = 30
 """Seconds after which flows are looked at again."""
 
 _NONE: dict[str | None, Call] = {}
+
+
+class Ring(OrderedDict[int, Call]):
+    """Some calls by number, of which the one goes first that nothing happened in for longest.
+
+    Each has bounds of its own: who tries to reach somebody who is not there pushes no call out, and
+    keeps none from being seen.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most`: how many are kept."""
+        super().__init__()
+        self.most = most
+        self._left = AT_ONCE
+
+    def may_begin(self) -> bool:
+        """Tell whether another one may begin now, and count it."""
+        if not self._left:
+            return False
+        self._left -= 1
+        return True
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self._left = min(AT_ONCE, self._left + BEGINNINGS)
 
 
 class Calls:
@@ -39,12 +66,11 @@ class Calls:
 
     def __init__(self) -> None:
         self.spent: list[Flow] = []
-        self._calls: OrderedDict[int, Call] = OrderedDict()
-        self._attempts: OrderedDict[int, Call] = OrderedDict()
+        self._calls = Ring(MOST_CALLS)
+        self._attempts = Ring(MOST_ATTEMPTS)
         self.of_rooms: dict[str, dict[str, dict[str | None, Call]]] = {}
         self.quiet_numbers: dict[tuple[str, int], int] = {}
         self._last_number = 0
-        self._beginnings_left = MOST_CALLS
         self._ticks = 0
 
     def __len__(self) -> int:
@@ -66,7 +92,8 @@ class Calls:
 
     def tick(self) -> None:
         """A second has passed."""
-        self._beginnings_left = min(MOST_CALLS, self._beginnings_left + BEGINNINGS)
+        self._calls.tick()
+        self._attempts.tick()
         self._ticks = (self._ticks + 1) % REFILL
         if self._ticks == 0:
             for flow in self.spent:
@@ -79,20 +106,17 @@ class Calls:
         """Return the flow of a message from a member to a peer, who is there.
 
         An offer begins a call where there is none, and so does a candidate that comes before it.
+        Where none may begin, all that comes before the next offer is UNSEEN: what is made for each
+        call of a flood would cost more than all else here, and be kept until it is looked at again.
         """
         before = sender.flow
         call = self._of(room_id, sender.client_id).get(target.client_id)
         if call is None or call.ring is self._attempts:
             begins = type(message) is Offer or (type(message) is IceCandidate and before is None)
             call = self._reach(room_id, sender, target, call) if begins else None
-        if call is not None:
-            flow = call.flow_of(sender.client_id)
-        elif before is not None and before.peer_id == target.client_id:
-            flow = before
-            flow.spend()
-        else:
-            flow = Flow(self.spent, sender.client_id, None)
-            flow.spend()
+        if call is None:
+            return UNSEEN
+        flow = call.flow_of(sender.client_id)
         flow.peer_id = target.client_id  # the very string, which tells that it is that member
         return flow
 
@@ -149,14 +173,14 @@ class Calls:
                 self._know(attempt, target)
         if attempt is not None:
             del self._attempts[attempt.number]
-            return self._keep(attempt, self._calls, MOST_CALLS)
-        if not self._may_begin():
+            return self._keep(attempt, self._calls)
+        if not self._calls.may_begin():
             return None
         call = Call(self.next_number(), room_id)
         for peer in (sender, target):
             call.attach(Flow(self.spent, peer.client_id, None))
         self._index(call)
-        self._keep(call, self._calls, MOST_CALLS)
+        self._keep(call, self._calls)
         for peer in sorted((sender, target), key=lambda one: one.joined_at_ns):
             call.join(peer)
         return call
@@ -176,7 +200,7 @@ class Calls:
             call = calls.get(sender.last_partner)
         if call is not None:
             return call
-        if not self._may_begin():
+        if not self._attempts.may_begin():
             return None
         attempts = [each for each in calls.values() if each.ring is self._attempts]
         if len(attempts) >= ATTEMPTS_OF_ONE:
@@ -186,21 +210,15 @@ class Calls:
         if target_id is not None:
             call.attach(Flow(self.spent, target_id, sender.client_id))
         self._index(call)
-        self._keep(call, self._attempts, MOST_ATTEMPTS)
+        self._keep(call, self._attempts)
         call.join(sender)
         return call
 
-    def _may_begin(self) -> bool:
-        if not self._beginnings_left:
-            return False
-        self._beginnings_left -= 1
-        return True
-
-    def _keep(self, call: Call, ring: OrderedDict[int, Call], most: int) -> Call:
-        """Put a call among others, of which the one goes that nothing happened in for longest."""
+    def _keep(self, call: Call, ring: Ring) -> Call:
+        """Put a call among others, of which one goes where they are too many."""
         call.ring = ring
         ring[call.number] = call
-        if len(ring) > most:
+        if len(ring) > ring.most:
             self._forget(next(iter(ring.values())))
         return call
 

@@ -18,6 +18,7 @@ from twisted_signal.messages import (
     Relay,
 )
 from twisted_signal.registry import Member, Room
+from twisted_signal.timeline import UNSEEN
 
 log = event_log.logger(__name__)
 
@@ -51,7 +52,7 @@ def relay(message: Relay, sender: Member, now_ns: int) -> None:
         flow is None
         or flow.left
         or type(message) is not IceCandidate
-        or flow.peer_id is not target.client_id
+        or (flow.peer_id is not target.client_id and flow is not UNSEEN)
     ):
         _see(message, sender, target, now_ns)
 

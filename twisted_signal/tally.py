@@ -43,6 +43,11 @@ class RelayTimes:
 
     __slots__ = ("_interval", "_timed", "histogram", "skip")
 
+    MOST = 2 * SAMPLES
+    """Turns that are timed in one second, when suddenly there are many."""
+    REST = 2**31
+    """As many turns as a second never has: the rest of one."""
+
     def __init__(self) -> None:
         self.histogram = Histogram(_RELAY_BOUNDS)
         self.skip = 0
@@ -51,15 +56,19 @@ class RelayTimes:
 
     def turn_took(self, seconds: float, messages: int) -> None:
         """A turn was timed. `messages`: how many for peers came in it."""
-        self.skip = self._interval
         self._timed += 1
+        self.skip = self._interval if self._timed < self.MOST else self.REST
         if messages:
             self.histogram.observe(seconds, messages)
 
     def tick(self) -> None:
         """A second has passed: choose how many turns to leave out by how many there were."""
-        self._interval = self._timed * (self._interval + 1) // SAMPLES
+        turns = self._timed * (self._interval + 1)
+        if self._timed == self.MOST:
+            turns += self.REST - self.skip
+        self._interval = turns // SAMPLES
         self._timed = 0
+        self.skip = min(self.skip, self._interval)
 
 
 class Tally:

@@ -195,11 +195,6 @@ class Flow:
         self.left = CANDIDATE_LOOKS
         self._descriptions_left = DESCRIPTION_LOOKS
 
-    def spend(self) -> None:
-        """Let no candidates be looked at, until they are again."""
-        self.left = 0
-        self._spent.append(self)
-
     def _see_candidate(self, call: "Call", value: Raw, now_ns: int) -> None:
         if self.described_in != call.round:
             if self.described_in:
@@ -274,6 +269,11 @@ class Flow:
                     candidates.networks.add(network)
         candidates.has_ended = candidates.has_ended or told.has_ended
         return f"{candidates.summary}{', no more' * told.has_ended}"
+
+
+UNSEEN = Flow([], "", None)
+"""What is said where no call is kept: it is nobody's in particular, and nothing is looked at."""
+UNSEEN.left = 0
 
 
 class Call:
