@@ -24,12 +24,12 @@ class Anything(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
+        for limit, few in (("MOST_CALLS", 4), ("MOST_ATTEMPTS", 3), ("ATTEMPTS_OF_ONE", 2)):
+            self.patch.setattr(calls, limit, few)
         self.scene = Scene()
 
     @initialize()
-    def few_calls_are_kept_of_some_who_are_there(self) -> None:
-        for limit, few in (("MOST_CALLS", 4), ("MOST_ATTEMPTS", 3), ("ATTEMPTS_OF_ONE", 2)):
-            self.patch.setattr(calls, limit, few)
+    def some_are_there(self) -> None:
         self.scene.join(*"abc", resume=True)
 
     def teardown(self) -> None:
