@@ -9,7 +9,7 @@ malformed tells nothing.
 import re
 import secrets
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from itertools import islice
 from typing import NamedTuple
 
@@ -62,6 +62,7 @@ _END_LINE = b"a=end-of-candidates"
 
 _SALT = secrets.token_bytes(16)
 _PUBLIC_IPV6 = re.compile(rb"[23][0-9a-fA-F]{3}(?::[0-9a-fA-F]{1,4}){3,7}")  # the usual ones
+_IPV4 = re.compile(rb"(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})")
 _IPV4_PUBLIC: Network = (4, PUBLIC)
 
 
@@ -155,26 +156,30 @@ def _network(address: bytes) -> Network | None:
     """Return the network of an address, if it is one and that tells anything."""
     if _PUBLIC_IPV6.fullmatch(address):
         return 6, PUBLIC
+    found = _IPV4.fullmatch(address)
+    if found is not None:  # in a tenth of what ip_address takes
+        return _network_of_ipv4(*map(int, found.groups()))
     try:
-        parsed = ip_address(address.decode("ascii"))
+        packed = IPv6Address(address.decode("ascii")).packed
     except ValueError:
         return None
-    packed = parsed.packed
-    number: int | None = None
-    match parsed.version, packed[0], packed[1]:
-        case (4, 100, second) if 64 <= second < 128:
-            number = hash(_SALT + packed[:1])  # of carriers and overlay networks (RFC 6598)
-        case (4, 169, 254) | (4, 0 | 127, _):
-            pass
-        case (4, 192, 0) if packed[2] == 0:
-            pass  # what phones have that are given IPv6 only (RFC 7335)
-        case (4, first, _) if first < 224:
-            number = PUBLIC
-        case (6, 0xFC | 0xFD, _):
-            number = hash(_SALT + packed[:8])  # RFC 4193
-        case (6, first, _) if first >> 5 == 1:
-            number = PUBLIC  # RFC 4291, section 2.4
-    return None if number is None else (parsed.version, number)
+    if packed[0] in (0xFC, 0xFD):
+        return 6, hash(_SALT + packed[:8])  # RFC 4193
+    return (6, PUBLIC) if packed[0] >> 5 == 1 else None  # RFC 4291, section 2.4
+
+
+def _network_of_ipv4(first: int, second: int, third: int, fourth: int) -> Network | None:
+    if max(first, second, third, fourth) > 255:
+        return None
+    if first == 100 and 64 <= second < 128:
+        return 4, hash(_SALT + bytes((first,)))  # of carriers and overlay networks (RFC 6598)
+    tells_nothing = (
+        first in (0, 127)
+        or first >= 224
+        or (first, second) == (169, 254)
+        or (first, second, third) == (192, 0, 0)  # of phones that have IPv6 only (RFC 7335)
+    )
+    return None if tells_nothing else _IPV4_PUBLIC
 
 
 def _number_at(sdp: bytes, start: int, attribute: bytes) -> int:

@@ -178,7 +178,8 @@ class ChannelFactory(WebSocketServerFactory):
             return
         now = self.reactor.seconds()
         self.admission.leave(channel.place, now, is_client=channel.has_entered)
-        self._rest()
+        if not self.admission.connections:
+            self._rest()
 
     def keep(self, place: Place, give_up: Callable[[], None]) -> Callable[[], None] | None:
         """Let a place in a room outlive its connection, for a time, if it may.
@@ -273,7 +274,8 @@ class ChannelFactory(WebSocketServerFactory):
         self.refusals.tick()
         self.log_bounds.tick(self.reactor.seconds())
         self.admission.forget(self.reactor.seconds(), MANY)
-        self._rest()
+        if not self.admission.connections:
+            self._rest()
 
     def _rest(self) -> None:
         """Tick no more, if nobody is there and nothing waits to be told.
