@@ -54,7 +54,7 @@ test-lowest:
 	rm -rf .venv-lowest
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip --quiet install --constraint tests/lowest.txt --editable '.[test]'
-	.venv-lowest/bin/python -m pytest
+	.venv-lowest/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 # What the server is measured beside, in an environment of its own.
 BENCH := .venv-bench
