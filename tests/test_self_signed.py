@@ -213,7 +213,11 @@ def test_a_clock_that_is_behind_is_no_reason_for_another(tmp_path: Path) -> None
     assert SelfSigned(tmp_path).read(begin).fingerprint == first.fingerprint
 
 
-@pytest.mark.parametrize("there", [b"", b"nonsense", issue().chain_pem, issue().both_pem[:-300]])
+@pytest.mark.parametrize(
+    "there",
+    [b"", b"nonsense", issue().chain_pem, issue().both_pem[:-300]],
+    ids=["empty", "nonsense", "without a key", "cut off"],
+)
 def test_a_broken_one_is_made_anew(there: bytes, tmp_path: Path) -> None:
     (tmp_path / "self-signed.pem").write_bytes(there)
 
