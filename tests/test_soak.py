@@ -11,6 +11,8 @@ from soak import __main__ as command
 from soak import scenarios, server
 from soak.clients import Client, Unexpected
 
+pytestmark = pytest.mark.alone  # places are kept for a second, and taken up within it
+
 SOON = {"--ping-interval": 1, "--ping-timeout": 1, "--probe-timeout": 1, "--resume-window": 1}
 
 
