@@ -125,18 +125,17 @@ class Calls:
     ) -> None:
         """What a member said reached nobody."""
         call = self._attempt(room_id, sender, message.target_id)
-        if call is not None:
-            by = call.flow_of(sender.client_id).by
-            last = call.steps[-1]
-            if not isinstance(error, PeerNotFound):
-                reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
-                call.add(now_ns, StepKind.NOT_DELIVERED, by, f"{message.kind}: {reason}")
-            elif last.kind is StepKind.TARGET_MISSING and last.by == by:
-                call.add(
-                    now_ns, StepKind.TARGET_MISSING, by, last.detail
-                )  # once for all candidates
-            else:
-                call.add(now_ns, StepKind.TARGET_MISSING, by, message.kind)
+        if call is None:
+            return
+        by, last = call.flow_of(sender.client_id).by, call.steps[-1]
+        kind, detail = StepKind.TARGET_MISSING, message.kind
+        if not isinstance(error, PeerNotFound):
+            kind = StepKind.NOT_DELIVERED
+            reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
+            detail = f"{message.kind}: {reason}"
+        elif last.kind is kind and last.by == by:
+            detail = last.detail or detail  # one step for all candidates
+        call.add(now_ns, kind, by, detail)
 
     def wait(self, room_id: str, sender: Peer, now_ns: int) -> None:
         """A member offers to nobody in particular, and nobody is there."""

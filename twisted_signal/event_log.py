@@ -26,26 +26,8 @@ class Subject(Protocol):
         """Return what programs are told of it: `client`, `room`, `address`, so far as known."""
 
 
-class Writer(Protocol):
-    """A handler to which a line can be said without a LogRecord."""
-
-    def say(
-        self,
-        logger_name: str,
-        level: int,
-        event: object,
-        values: tuple[object, ...],
-        about: Subject | None,
-    ) -> None:
-        """Write a line, of the logger of that name. The rest: see `EventLogger.say`.
-
-        Raises:
-            Exception: the event and the values do not make a text.
-        """
-
-
 class EventLogger(logging.Logger):
-    """Hands what is said to a `Writer` at once: a LogRecord finds out 20 things for a line.
+    """Hands what is said to a handler at once: a LogRecord finds out 20 things for a line.
 
     It does so in `info` and `say`, which are called for each message and each connection, and
     where there is nothing but an event. Whatever else there is goes the standard way: tracebacks,
@@ -54,7 +36,8 @@ class EventLogger(logging.Logger):
     All its methods take `about`, whom the line is about, which is an attribute of a record.
 
     Attributes:
-        writers: the `Writer`, or None. It is used as long as it is the one handler of all lines.
+        writers: the handler, a `logs.LineHandler`, or None. It is used as long as it is the one
+            handler of all lines.
     """
 
     writers: ClassVar[list[Any]] = [None]

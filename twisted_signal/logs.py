@@ -75,7 +75,15 @@ class LineHandler(logging.Handler):
         values: tuple[object, ...],
         about: Subject | None,
     ) -> None:
-        """See event_log.Writer."""
+        """Write a line without a LogRecord.
+
+        Args:
+            logger_name: of the module that says it.
+            level, event, values, about: see `event_log.EventLogger.say`.
+
+        Raises:
+            Exception: the event and the values do not make a text.
+        """
         text = event % values if values else str(event)  # type: ignore[operator] # a %-format
         if about is None or self._may_take(about, event, len(text)):
             line = self._line(time.time(), level, logger_name, text, event, values, about)

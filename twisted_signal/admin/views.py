@@ -115,9 +115,9 @@ def rooms(
         limit: how many to return at most.
     """
     found: Iterable[Room] = factory.registry.rooms.values()
-    total = None if search else len(factory.registry.rooms)
+    total: int | None = len(factory.registry.rooms)
     if search:
-        wanted = search.casefold()
+        total, wanted = None, search.casefold()
         found = (room for room in found if wanted in room.room_id.casefold())
     return _page(found, _room_view, offset, limit, total)
 
