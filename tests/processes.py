@@ -30,7 +30,7 @@ class Watched:
         cwd: Path | None = None,
         grown: threading.Condition | None = None,
     ) -> None:
-        """`grown`: notified of each line; several processes may share one, to be watched at once."""
+        """`grown`: is told of each line; several processes may share one."""
         self.process = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
@@ -125,9 +125,7 @@ class Server(Watched):
     It has an admin endpoint only where the options name one, as several servers run at once.
     """
 
-    def __init__(
-        self, *options: str, cwd: Path, grown: threading.Condition | None = None
-    ) -> None:
+    def __init__(self, *options: str, cwd: Path, grown: threading.Condition | None = None) -> None:
         """`grown`: see Watched."""
         admin = () if "--admin-endpoint" in options else ("--admin-endpoint", "none")
         command = (BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal")
