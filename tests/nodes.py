@@ -195,7 +195,7 @@ class Client(Caller):
     def hear_close(self) -> int | None:
         """Return the code of the Close frame, with which the connection ends."""
         self.received += self.hear_the_rest()
-        return self._websocket.close_code
+        return self.close_code
 
     def resume(self, node: Server | str) -> "Client":
         """Return the client on a new connection, where it has its place again.
@@ -208,6 +208,84 @@ class Client(Caller):
 def register(node: Server | str, client_id: str, room_id: str, **fields: object) -> Client:
     """Return a client that is in a room. `fields`: more of `register`."""
     return Client(node, type="register", client_id=client_id, room_id=room_id, **fields)
+
+
+def joined(client_id: str, client_type: str = "unknown") -> dict[str, str]:
+    """Return what tells that a client has joined."""
+    return {"type": "peer_joined", "client_id": client_id, "client_type": client_type}
+
+
+def left(client_id: str) -> dict[str, str]:
+    """Return what tells that a client has left."""
+    return {"type": "peer_left", "client_id": client_id}
+
+
+def told_of(client: Client, *client_ids: str) -> list[Any]:
+    """Return what a client was told of the coming and going of others, or of some of them."""
+    return [
+        message
+        for message in client.received
+        if message["type"] in ("peer_joined", "peer_left")
+        and (not client_ids or message["client_id"] in client_ids)
+    ]
+
+
+def refusals(client: Client) -> list[str]:
+    """Return the codes of the errors that a client was told."""
+    return [message["code"] for message in client.received if message["type"] == "error"]
+
+
+class Numbered:
+    """Messages with numbers of one client to another, of which each arrives or is refused.
+
+    Attributes:
+        sent: how many there were.
+    """
+
+    PAUSE = 0.05
+    """Seconds between two, which keeps the client below its rate."""
+
+    def __init__(self, sender: Client, target_id: str) -> None:
+        self._sender = sender
+        self._target_id = target_id
+        self.sent = 0
+
+    def say(self) -> None:
+        """Send one."""
+        self._sender.say(type="message", target_id=self._target_id, data=self.sent)
+        self.sent += 1
+
+    def say_for(self, seconds: float) -> None:
+        """Send one after the other for a time."""
+        until_when = time.monotonic() + seconds
+        while time.monotonic() < until_when:
+            self.say()
+            time.sleep(self.PAUSE)
+
+    def say_until_heard_by(self, target: Client) -> None:
+        """Send one after the other until one has arrived that was sent from now on."""
+        first = self.sent
+
+        def has_arrived() -> bool:
+            self.say()
+            target.hear_until_answered()
+            return any(number >= first for number in self.heard_by(target))
+
+        until(has_arrived)
+
+    def heard_by(self, target: Client) -> list[int]:
+        """Return which ones have arrived."""
+        return [message["data"] for message in target.received if message["type"] == "message"]
+
+    def check(self, target: Client) -> None:
+        """Hold them to it: none is lost without a word, none comes twice, and none too early."""
+        target.hear_until_answered()
+        self._sender.hear_until_answered()
+        heard = self.heard_by(target)
+        assert heard == sorted(set(heard))
+        refused = refusals(self._sender)
+        assert set(refused) <= {"peer_unreachable"}
+        assert len(heard) + len(refused) >= self.sent, (heard, len(refused), self.sent)
 
 
 class Bystanders:
