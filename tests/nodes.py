@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -80,20 +81,21 @@ def nodes(*redis_urls: str, cwd: Path, options: Sequence[str] = ()) -> Iterator[
         options: of all of them.
     """
     grown = threading.Condition()
-    started: list[Node] = []
+    running: list[Node] = []
 
-    def start(url: str) -> None:
-        started_one = Node("--redis-url", url, *options, cwd=cwd, grown=grown)
-        started.append(started_one)
+    def start(url: str) -> Node:
+        node = Node("--redis-url", url, *options, cwd=cwd, grown=grown)
+        running.append(node)
+        return node
 
     try:
-        with ThreadPoolExecutor() as executor:  # that they start at once, for that takes a second
-            list(executor.map(start, redis_urls))
+        with ThreadPoolExecutor() as executor:  # all at once, for it takes a second
+            started = list(executor.map(start, redis_urls))
         for node in started:
             node.wait_until_ready()
         yield started
     finally:
-        for node in started:
+        for node in running:
             node.kill()
 
 
@@ -137,23 +139,33 @@ def until(condition: Callable[[], object], within: float = PATIENCE) -> None:
     give_up = time.monotonic() + within
     while not condition():
         assert time.monotonic() < give_up, "it does not come true"
-        time.sleep(0.02)  # it is looked at from outside: a process, or what it says
+        time.sleep(0.05)  # it is looked at from outside: a process, or what it says
 
 
 class Client(Caller):
     """A client in a room.
 
     Attributes:
+        client_id: its id.
+        before: the client on the connection before, if it has come back.
         answer: `registered` or `resumed`.
-        received: the messages that it got after that.
+        received: what it heard after that.
     """
 
-    def __init__(self, node: Server | str, **message: object) -> None:
+    def __init__(
+        self,
+        node: Server | str,
+        client_id: str,
+        message: dict[str, object],
+        before: "Client | None" = None,
+    ) -> None:
         """Connect to a node, or a URL, say that message, and wait until it is answered."""
-        self.received: list[Any] = []
+        self.client_id = client_id
+        self.before = before
         self.answer: Any = None
+        self.received: list[Any] = []
         super().__init__(node if isinstance(node, str) else node.url)
-        self.say(**message)
+        self.say_all([message])
         self.answer = self.hear()
         assert self.answer["type"] in ("registered", "resumed"), self.answer
 
@@ -162,6 +174,28 @@ class Client(Caller):
         """What it may resume with."""
         token: str = self.answer["resume_token"]
         return token
+
+    @property
+    def heard(self) -> list[Any]:
+        """All that it heard after `registered`."""
+        return [*(self.before.heard if self.before else ()), *self.received]
+
+    @property
+    def view(self) -> set[str]:
+        """The ids of the others in its room, by what it was told when it came and since then.
+
+        Raises:
+            AssertionError: it was told twice that somebody came, or went.
+        """
+        first: Client = self
+        while first.before:
+            first = first.before
+        there = set(first.answer["peers"])
+        for message in told_of(self):
+            who, has_come = message["client_id"], message["type"] == "peer_joined"
+            assert (who in there) is not has_come, f"{self.client_id} heard twice: {message}"
+            there ^= {who}
+        return there
 
     def hear(self) -> Any:
         """Return the next message."""
@@ -176,6 +210,11 @@ class Client(Caller):
             pass
         return message
 
+    def hear_data(self, data: object) -> None:
+        """Wait for a message that says that."""
+        while self.hear_type("message")["data"] != data:
+            pass
+
     def hear_until_answered(self) -> list[Any]:
         """Return what its node had for it until now."""
         self.say(type="ping")
@@ -183,31 +222,33 @@ class Client(Caller):
         self.hear_type("pong")
         return self.received[before:-1]
 
-    def peers(self) -> list[str]:
-        """Return the ids of the others in its room, as its node knows them."""
-        self.say(type="peers")
-        return [peer["client_id"] for peer in self.hear_type("peers")["peers"]]
-
-    def lose(self) -> None:
-        """End the connection without a word."""
-        self.socket.close()
-
     def hear_close(self) -> int | None:
         """Return the code of the Close frame, with which the connection ends."""
         self.received += self.hear_the_rest()
         return self.close_code
+
+    def peers(self) -> set[str]:
+        """Return the ids of the others in its room, as its node knows them."""
+        self.say(type="peers")
+        return {peer["client_id"] for peer in self.hear_type("peers")["peers"]}
+
+    def lose(self) -> None:
+        """End the connection without a word."""
+        self.socket.close()
 
     def resume(self, node: Server | str) -> "Client":
         """Return the client on a new connection, where it has its place again.
 
         It tells what it has received.
         """
-        return Client(node, type="resume", resume_token=self.token, received=len(self.received))
+        message = {"resume_token": self.token, "received": len(self.received)}
+        return Client(node, self.client_id, {"type": "resume", **message}, self)
 
 
 def register(node: Server | str, client_id: str, room_id: str, **fields: object) -> Client:
     """Return a client that is in a room. `fields`: more of `register`."""
-    return Client(node, type="register", client_id=client_id, room_id=room_id, **fields)
+    message = {"type": "register", "client_id": client_id, "room_id": room_id, **fields}
+    return Client(node, client_id, message)
 
 
 def joined(client_id: str, client_type: str = "unknown") -> dict[str, str]:
@@ -224,7 +265,7 @@ def told_of(client: Client, *client_ids: str) -> list[Any]:
     """Return what a client was told of the coming and going of others, or of some of them."""
     return [
         message
-        for message in client.received
+        for message in client.heard
         if message["type"] in ("peer_joined", "peer_left")
         and (not client_ids or message["client_id"] in client_ids)
     ]
@@ -232,60 +273,84 @@ def told_of(client: Client, *client_ids: str) -> list[Any]:
 
 def refusals(client: Client) -> list[str]:
     """Return the codes of the errors that a client was told."""
-    return [message["code"] for message in client.received if message["type"] == "error"]
+    return [message["code"] for message in client.heard if message["type"] == "error"]
+
+
+def wait_for_agreement(*clients: Client) -> None:
+    """Wait until all the clients of a room are told the same of who is there, by whatever node."""
+    everybody = {client.client_id for client in clients}
+    for client in clients:
+        until(partial(_agrees, client, everybody - {client.client_id}))
+
+
+def _agrees(client: Client, others: set[str]) -> bool:
+    return client.peers() == others == client.view
 
 
 class Numbered:
-    """Messages with numbers of one client to another, of which each arrives or is refused.
+    """Messages with numbers of one client to another, each of which arrives or is refused.
 
     Attributes:
+        target: the other one; to be replaced when it comes back on another connection.
         sent: how many there were.
     """
 
     PAUSE = 0.05
     """Seconds between two, which keeps the client below its rate."""
 
-    def __init__(self, sender: Client, target_id: str) -> None:
-        self._sender = sender
-        self._target_id = target_id
+    def __init__(self, sender: Client, target: Client) -> None:
+        self.sender = sender
+        self.target = target
         self.sent = 0
 
     def say(self) -> None:
         """Send one."""
-        self._sender.say(type="message", target_id=self._target_id, data=self.sent)
+        target_id = self.target.client_id
+        self.sender.say(type="message", target_id=target_id, data=self.sent)
         self.sent += 1
 
-    def say_for(self, seconds: float) -> None:
-        """Send one after the other for a time."""
-        until_when = time.monotonic() + seconds
-        while time.monotonic() < until_when:
-            self.say()
-            time.sleep(self.PAUSE)
+    @property
+    def arrived(self) -> list[int]:
+        """Those that the target has heard."""
+        return [
+            message["data"]
+            for message in self.target.heard
+            if message["type"] == "message" and message["sender_id"] == self.sender.client_id
+        ]
 
-    def say_until_heard_by(self, target: Client) -> None:
+    def wait_for_arrival(self) -> None:
         """Send one after the other until one has arrived that was sent from now on."""
         first = self.sent
-
-        def has_arrived() -> bool:
+        while not self.arrived or self.arrived[-1] < first:
             self.say()
-            target.hear_until_answered()
-            return any(number >= first for number in self.heard_by(target))
+            self.target.hear_until_answered()
+            time.sleep(self.PAUSE)
 
-        until(has_arrived)
 
-    def heard_by(self, target: Client) -> list[int]:
-        """Return which ones have arrived."""
-        return [message["data"] for message in target.received if message["type"] == "message"]
+def talk(seconds: float, *numbered: Numbered) -> None:
+    """Send one after the other for a time."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        for each in numbered:
+            each.say()
+        time.sleep(len(numbered) * Numbered.PAUSE)
 
-    def check(self, target: Client) -> None:
-        """Hold them to it: none is lost without a word, none comes twice, and none too early."""
-        target.hear_until_answered()
-        self._sender.hear_until_answered()
-        heard = self.heard_by(target)
-        assert heard == sorted(set(heard))
-        refused = refusals(self._sender)
-        assert set(refused) <= {"peer_unreachable"}
-        assert len(heard) + len(refused) >= self.sent, (heard, len(refused), self.sent)
+
+def settle(*numbered: Numbered) -> None:
+    """Wait until messages arrive again, and see that none was lost without a word, or came twice.
+
+    Of one that was refused it may still be that it arrives: who refuses may not know. Each client
+    may send to one other only.
+    """
+    for each in numbered:
+        each.wait_for_arrival()
+    for each in numbered:
+        each.sender.hear_until_answered()
+        each.target.hear_until_answered()
+        assert each.arrived == sorted(set(each.arrived))
+        assert set(refusals(each.sender)) <= {"peer_unreachable"}
+        missing = each.sent - len(each.arrived)
+        assert missing <= len(refusals(each.sender)), (each.target.client_id, each.arrived)
 
 
 class Bystanders:
@@ -297,8 +362,9 @@ class Bystanders:
     PAUSE = 0.04
     """Seconds between two messages of one of them, which keeps it below the rate."""
 
-    def __init__(self, node: Server) -> None:
-        self._pair = [register(node, name, "bystanders") for name in ("one", "other")]
+    def __init__(self, node: Server, room_id: str = "bystanders") -> None:
+        """`room_id`: their room, where nobody else is."""
+        self._pair = [register(node, name, room_id) for name in ("one", "other")]
         assert self._pair[0].hear()["type"] == "peer_joined"
         self._node = node
         self._is_over = threading.Event()

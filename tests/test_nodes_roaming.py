@@ -1,0 +1,63 @@
+"""A client goes from node to node while others talk to it."""
+
+import threading
+from pathlib import Path
+
+from nodes import Numbered, nodes, refusals, register, told_of, wait_for_agreement
+from redis_server import RedisServer
+
+MESSAGES = 600
+STAY = 23
+"""Messages that it hears at one node before it goes to the next."""
+
+
+def test_a_client_that_roams_hears_everything_once_and_in_order(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    options = ("--message-rate", "200")
+    with (
+        nodes(redis.url, redis.url, redis.url, cwd=tmp_path, options=options) as started,
+        register(started[0], "near", "lab") as near,
+        register(started[1], "far", "lab") as far,
+    ):
+        roamer = register(started[0], "roamer", "lab", resume=True)
+        talks = (Numbered(near, roamer), Numbered(far, roamer))
+        is_over = threading.Event()
+
+        def talk(numbered: Numbered) -> None:
+            while numbered.sent < MESSAGES and not is_over.wait(0.01):
+                numbered.say()
+
+        threads = [threading.Thread(target=talk, args=[each]) for each in talks]
+        for thread in threads:
+            thread.start()
+        moves = 0
+        try:
+            for number in range(2 * MESSAGES):
+                message = roamer.hear()
+                assert message["type"] == "message", message
+                if number % STAY == STAY - 1:
+                    moves += 1
+                    before = roamer
+                    if moves % 2:  # or else its old connection is open when it comes back
+                        before.lose()
+                    roamer = before.resume(started[moves % 3])
+                    before.lose()
+        finally:
+            is_over.set()
+            for thread in threads:
+                thread.join()
+        for each in talks:
+            each.target = roamer
+            assert each.arrived == list(range(MESSAGES))
+        assert moves > MESSAGES / STAY
+        roamer.say(type="message", data="here I am")
+        for client in (near, far):
+            client.hear_data("here I am")
+            assert refusals(client) == []
+        wait_for_agreement(near, far, roamer)
+        assert told_of(near) == [
+            {"type": "peer_joined", "client_id": name, "client_type": "unknown"}
+            for name in ("far", "roamer")
+        ]
+        assert roamer.hear_until_answered() == []
