@@ -1,6 +1,7 @@
 """Two nodes that share a Redis are one server to their clients."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from caller import Caller
 from nodes import AT_ONCE, Client, Node, joined, left, nodes, register, until
 from redis_server import RedisServer, redis_server
+from tokens import SECRET, by_secret
 
 
 @pytest.fixture(scope="module")
@@ -480,6 +482,37 @@ def test_one_that_does_not_come_back_is_announced_once_when_its_window_is_over(
             with Caller(here.url) as late:
                 late.say(type="resume", resume_token=phone.token)
                 assert late.hear()["code"] == "resume_expired"
+
+
+# Tokens
+
+
+def test_a_token_says_the_same_on_each_node(shared: RedisServer, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(SECRET)
+
+    def token(**claims: str) -> str:
+        return by_secret({"exp": time.time() + 60, "room": "lab-*", **claims})
+
+    options = ("--auth-secret-file", str(secret))
+    with (
+        nodes(shared.url, shared.url, cwd=tmp_path, options=options) as (here, there),
+        register(here, "pc", "lab-1", token=token()) as pc,
+        register(there, "phone", "lab-1", token=token(sub="phone"), resume=True) as phone,
+    ):
+        assert pc.hear() == joined("phone")
+        for wrong in (None, token(room="other"), token(sub="pc")):
+            with Caller(here.url) as thief:
+                shown = {} if wrong is None else {"token": wrong}
+                thief.say(type="register", client_id="phone", room_id="lab-1", **shown)
+                assert thief.hear()["code"] == ("forbidden" if wrong else "unauthorized")
+        phone.lose()
+        with Caller(f"{here.url}/?token={token(room='other')}") as thief:
+            thief.say(type="resume", resume_token=phone.token)
+            assert thief.hear()["code"] == "forbidden"
+        with phone.resume(f"{here.url}/?token={token(sub='phone')}") as back:
+            assert back.hear_until_answered() == []
+            assert hears_next(pc, back)
 
 
 # What Redis and other nodes are told
