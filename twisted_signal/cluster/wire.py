@@ -129,7 +129,7 @@ class Say(Struct, array_like=True, frozen=True, tag="say"):
     message: Relayed
 
 
-class Refusal(Struct, array_like=True, frozen=True, tag="refused"):
+class Undelivered(Struct, array_like=True, frozen=True, tag="refused"):
     """What a client said could not be told to a peer on another node. See `messages.Error`."""
 
     room_id: str
@@ -173,7 +173,7 @@ Item = (
     | Restored
     | Reaped
     | Say
-    | Refusal
+    | Undelivered
     | Question
     | Answer
 )
