@@ -345,12 +345,16 @@ def settle(*numbered: Numbered) -> None:
     for each in numbered:
         each.wait_for_arrival()
     for each in numbered:
-        each.sender.hear_until_answered()
-        each.target.hear_until_answered()
+        until(partial(_is_accounted_for, each))
         assert each.arrived == sorted(set(each.arrived))
         assert set(refusals(each.sender)) <= {"peer_unreachable"}
-        missing = each.sent - len(each.arrived)
-        assert missing <= len(refusals(each.sender)), (each.target.client_id, each.arrived)
+
+
+def _is_accounted_for(numbered: Numbered) -> bool:
+    numbered.sender.hear_until_answered()
+    numbered.target.hear_until_answered()
+    missing = numbered.sent - len(numbered.arrived)
+    return missing <= len(refusals(numbered.sender))
 
 
 class Bystanders:
