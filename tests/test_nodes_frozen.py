@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nodes import (
     ANNOUNCED,
+    LEASE,
     Bystanders,
     Numbered,
     joined,
@@ -72,3 +73,26 @@ def test_a_node_stands_still_and_goes_on(redis: RedisServer, tmp_path: Path) -> 
             ]
             with register(awake, "guest", "home") as guest:
                 wait_for_agreement(friend, guest)
+
+
+def test_a_node_that_stands_still_for_less_than_its_lease_is_missed_by_nobody(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
+        Bystanders(awake),
+        register(awake, "watch", "lab") as watch,
+        register(sleeper, "plain", "lab") as plain,
+    ):
+        talks = (Numbered(watch, plain), Numbered(plain, watch))
+        settle(*talks)
+
+        sleeper.freeze()
+        talk(LEASE / 2, *talks)
+        sleeper.thaw()
+
+        settle(*talks)
+        wait_for_agreement(watch, plain)
+        assert [each.arrived for each in talks] == [list(range(each.sent)) for each in talks]
+        assert told_of(watch) == [joined("plain")]
+        assert told_of(plain) == []

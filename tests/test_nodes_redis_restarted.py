@@ -4,6 +4,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pytest
 from caller import Caller
 from nodes import (
     AT_ONCE,
@@ -23,6 +24,8 @@ from nodes import (
 from redis_server import RedisServer
 
 PATIENCE_OF_JOINS = 5.0
+BEAT = 2.0
+"""Seconds after which a node finds out that Redis does not know it any more."""
 
 
 def test_redis_that_is_restarted_empty_is_told_everything_again(
@@ -58,6 +61,34 @@ def test_redis_that_is_restarted_empty_is_told_everything_again(
                 assert client.hear_type("peer_joined") == joined("late")
             wait_for_agreement(pc, phone, tv, back, late)
             assert told_of(tv) == [joined("late")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["FLUSHALL", "SCRIPT FLUSH", "CLIENT KILL TYPE normal", "CLIENT KILL TYPE pubsub"],
+)
+def test_nobody_notices_what_is_done_to_redis(
+    command: str, redis: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        nodes(redis.url, redis.url, cwd=tmp_path) as (here, there),
+        Bystanders(here),
+        register(here, "pc", "lab") as pc,
+        register(there, "phone", "lab") as phone,
+        register(there, "tablet", "lab", resume=True) as tablet,
+    ):
+        talks = (Numbered(pc, phone), Numbered(phone, pc), Numbered(tablet, pc))
+        settle(*talks)
+
+        redis.execute(*command.split())
+        talk(BEAT + 0.5, *talks)
+
+        settle(*talks)
+        tablet.lose()
+        with tablet.resume(here) as back, register(there, "late", "lab") as late:
+            wait_for_agreement(pc, phone, back, late)
+            assert told_of(phone) == [joined("tablet"), joined("late")]
+            assert told_of(back) == [joined("late")]
 
 
 def test_redis_is_away(redis: RedisServer, tmp_path: Path) -> None:

@@ -1,22 +1,35 @@
 """A client goes from node to node while others talk to it."""
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
-from nodes import Numbered, nodes, refusals, register, told_of, wait_for_agreement
+import pytest
+from nodes import Node, Numbered, joined, nodes, refusals, register, told_of, wait_for_agreement
 from redis_server import RedisServer
+from ways import way
 
 MESSAGES = 600
 STAY = 23
 """Messages that it hears at one node before it goes to the next."""
 
 
+@pytest.mark.parametrize("delays", [(0, 0, 0), (0, 0.02, 0.05)], ids=["near", "far"])
 def test_a_client_that_roams_hears_everything_once_and_in_order(
-    redis: RedisServer, tmp_path: Path
+    delays: tuple[float, ...], redis: RedisServer, tmp_path: Path
 ) -> None:
     options = ("--message-rate", "200")
+    with ExitStack() as stack:
+        ways = [stack.enter_context(way(redis.port)) for _ in delays]
+        for each, delay in zip(ways, delays, strict=True):
+            each.delay = delay
+        urls = [f"redis://127.0.0.1:{each.port}" for each in ways]
+        roam(stack.enter_context(nodes(*urls, cwd=tmp_path, options=options)))
+
+
+def roam(started: list[Node]) -> None:
+    """Let a client go from node to node, while two others, who stay, talk to it."""
     with (
-        nodes(redis.url, redis.url, redis.url, cwd=tmp_path, options=options) as started,
         register(started[0], "near", "lab") as near,
         register(started[1], "far", "lab") as far,
     ):
@@ -56,8 +69,5 @@ def test_a_client_that_roams_hears_everything_once_and_in_order(
             client.hear_data("here I am")
             assert refusals(client) == []
         wait_for_agreement(near, far, roamer)
-        assert told_of(near) == [
-            {"type": "peer_joined", "client_id": name, "client_type": "unknown"}
-            for name in ("far", "roamer")
-        ]
+        assert told_of(near) == [joined("far"), joined("roamer")]
         assert roamer.hear_until_answered() == []

@@ -20,7 +20,7 @@ class Way:
     """
 
     def __init__(self, *targets: int) -> None:
-        self._targets = itertools.cycle(targets)
+        self.lead_to(*targets)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"ws://127.0.0.1:{self.port}"
@@ -30,6 +30,10 @@ class Way:
         self._passable = threading.Event()
         self._passable.set()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def lead_to(self, *targets: int) -> None:
+        """Let new connections go to other ports."""
+        self._targets = itertools.cycle(targets)
 
     def stall(self) -> None:
         """Let nothing pass from now on; nobody is told. What is sent meanwhile waits."""
