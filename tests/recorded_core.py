@@ -5,11 +5,11 @@ from collections.abc import Callable
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from twisted_signal.cluster.link import Link, Lost, Reply
+from twisted_signal.cluster.scripts import Link, Reply
 
 
 class RecordedCore:
-    """Implements `link.Core`. It is up as soon as Redis answers its hello.
+    """Implements `redis.Core`. It is up as soon as Redis answers its hello.
 
     Attributes:
         told: what it was told but for ticks, in order: `connected`, `disconnected`, a payload, or
@@ -59,7 +59,7 @@ class RecordedCore:
         self.told.append(what)
         self._look()
 
-    def noted(self, reply: Reply | Lost) -> None:
+    def noted(self, reply: Reply) -> None:
         """Write an answer down. For `answered`."""
         self.note(("answer", reply))
 
@@ -76,7 +76,7 @@ class RecordedCore:
         waiting: Deferred[None] = Deferred()
         self._waiting.append((condition, waiting))
         self._look()
-        return waiting.addTimeout(patience, reactor)  # type: ignore[arg-type] # Twisted's has a module's type
+        return waiting.addTimeout(patience, reactor)
 
     def until_told(self, *what: object) -> "Deferred[None]":
         """Wait until the last that it was told is this."""
@@ -88,4 +88,4 @@ class RecordedCore:
             if condition():
                 self._waiting.remove(entry)
                 # Not within what the core is told.
-                reactor.callLater(0, waiting.callback, None)  # type: ignore[attr-defined]
+                reactor.callLater(0, waiting.callback, None)

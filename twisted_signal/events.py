@@ -141,11 +141,21 @@ MANAGER_NOT_TOLD = Event(
     "The service manager cannot be told anything: %s", "manager_not_told", "reason"
 )
 
-# The cluster
+# Other nodes
 
 REDIS_CONNECTED = Event("In the cluster at %s, as node %s", "redis_connected", "redis", "node")
 REDIS_AWAY = Event("Redis is away: %s", "redis_away", "reason")
 REDIS_BACK = Event("Redis is back after %.1f s", "redis_back", "seconds")
+NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
+PLACE_HANDED_OVER = Event(
+    "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
+)
+PLACE_TAKEN_OVER = Event(
+    "%s in room %s is kept here now, for its client to come back",
+    "place_taken_over",
+    "client",
+    "room",
+)
 
 # Certificates and keys
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from hashlib import sha1
 from random import uniform
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
@@ -22,7 +22,6 @@ from twisted_signal.cluster.address import Place
 from twisted_signal.cluster.connection import (
     FAILED,
     SILENT,
-    Answered,
     Broken,
     Connection,
     Refused,
@@ -31,7 +30,7 @@ from twisted_signal.cluster.connection import (
     in_words,
 )
 from twisted_signal.cluster.endpoints import CONNECT_TIMEOUT, Endpoints
-from twisted_signal.cluster.link import LOST, Core, Lost, Reply
+from twisted_signal.cluster.scripts import LOST, Answered, Link
 from twisted_signal.cluster.sentinels import Sentinels
 from twisted_signal.outbox import Outbox
 
@@ -51,6 +50,44 @@ FAREWELL = 5.0
 """Seconds that a node has to hand over what others can take."""
 CHANNEL = "vislam:to:"
 """The beginning of the name of a node's channel."""
+
+
+class Core(Protocol):
+    """A node without I/O, as the shell knows it.
+
+    Attributes:
+        name: the node's.
+        is_up: whether Redis knows the node.
+    """
+
+    name: str
+    is_up: bool
+
+    def connected(self, link: Link, now: float) -> None:
+        """The connections are there, and what is said on the node's channel will be heard.
+
+        Args:
+            link: the way to Redis, until `disconnected`.
+            now: the reactor's time, in seconds.
+        """
+
+    def disconnected(self, now: float) -> None:
+        """They are not there any more."""
+
+    def heard(self, payload: bytes, now: float, now_ns: int) -> None:
+        """Something was said on the node's channel.
+
+        Args:
+            payload: what.
+            now: the reactor's time, in seconds.
+            now_ns: the wall clock's, in nanoseconds since 1970.
+        """
+
+    def tick(self, now: float, now_ns: int) -> None:
+        """Some time has passed, a quarter of a second at most. See `heard`."""
+
+    def stop(self, done: Callable[[], None]) -> None:
+        """The node is about to go: hand over what others can take. `done`: is told after that."""
 
 
 class RedisLink(Service):
@@ -133,7 +170,7 @@ class RedisLink(Service):
         script: str,
         keys: Sequence[str],
         arguments: Sequence[str | int],
-        answered: Callable[[Reply | Lost], None],
+        answered: Answered,
     ) -> None:
         """See Link."""
         words = ("EVALSHA", self._shas[script], len(keys), *keys, *arguments)
