@@ -74,7 +74,7 @@ def told_of_redis(logged: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 async def test_what_is_called_and_published_is_done_and_answered_in_order(
     core: RecordedCore, redis: RedisServer
 ) -> None:
-    async with linked(core, redis.url) as link:
+    async with linked(core, redis.url):
         await core.until_told("connected")
         core.call("echo", "é", 7)
         core.call("count")
@@ -91,7 +91,6 @@ async def test_what_is_called_and_published_is_done_and_answered_in_order(
             ("answer", 2),
         ]
         assert b"\x00to itself" in core.told
-        assert (link.published, link.heard) == (2, 1)
 
 
 @pytest_twisted.ensureDeferred
@@ -380,9 +379,8 @@ async def test_redis_speaks_tls_with_a_certificate_that_is_checked(
             core = RecordedCore()
             async with linked(core, f"rediss://{host}:{port}?ca-file={tmp_path}/ca.pem"):
                 await core.until_told("connected")
-                core.publish("one", b"x" * 100_000)
-                await core.until(lambda: len(core.told) > 2)
-                assert b"x" * 100_000 in core.told
+                core.call("echo", "x" * 100_000)
+                await core.until_told("connected", ("answer", [b"x" * 100_000]))
         core = RecordedCore()
         async with linked(core, f"rediss://localhost:{port}") as link:
             await core.until(lambda: len(core.ticks) > 3)

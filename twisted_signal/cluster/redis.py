@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
-from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from txredisapi import ResponseError
 
@@ -57,11 +57,13 @@ class Core(Protocol):
 
     Attributes:
         name: the node's.
-        is_up: whether Redis knows the node.
     """
 
     name: str
-    is_up: bool
+
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis knows the node."""
 
     def connected(self, link: Link, now: float) -> None:
         """The connections are there, and what is said on the node's channel will be heard.
@@ -91,12 +93,7 @@ class Core(Protocol):
 
 
 class RedisLink(Service):
-    """A node's way to Redis, for as long as the service runs. Implements `Link`.
-
-    Attributes:
-        published: how often something was said on other nodes' channels.
-        heard: how often something was heard on the node's own.
-    """
+    """A node's way to Redis, for as long as the service runs. Implements `Link`."""
 
     def __init__(
         self,
@@ -114,7 +111,6 @@ class RedisLink(Service):
             core: the node.
             scripts: what can be called, by name: in Lua.
         """
-        self.published = self.heard = 0
         self._reactor = reactor
         self._outbox = outbox
         self._endpoints = endpoints
@@ -178,7 +174,6 @@ class RedisLink(Service):
 
     def publish(self, node: str, payload: bytes, answered: Callable[[int | None], None]) -> None:
         """See Link."""
-        self.published += 1
         self._send(("PUBLISH", CHANNEL + node, payload), partial(_was_published, answered))
 
     def restart(self, why: str) -> None:
@@ -211,7 +206,6 @@ class RedisLink(Service):
             self.restart(in_words(Refused(reply)))
 
     def _hear(self, payload: bytes) -> None:
-        self.heard += 1
         self._core.heard(payload, self._reactor.seconds(), self._outbox.now_ns)
 
     def _later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
@@ -291,10 +285,9 @@ class RedisLink(Service):
     ) -> "Deferred[Connection]":
         """Connect to a server. `connection`: how; None: for commands."""
         endpoint = self._endpoints.endpoint(place, self._reactor)
-        connecting: Deferred[Connection] = connectProtocol(
-            endpoint, connection or Connection(self._reactor, self._outbox)
-        )
-        return connecting.addTimeout(CONNECT_TIMEOUT, self._reactor)
+        made = connection or Connection(self._reactor, self._outbox)
+        connecting = endpoint.connect(_Once(made)).addTimeout(CONNECT_TIMEOUT, self._reactor)
+        return connecting.addCallback(lambda _: made)
 
     @inlineCallbacks
     def _introduce(self, connection: Connection) -> Generator[Deferred[Any], Any, None]:
@@ -355,6 +348,19 @@ class RedisLink(Service):
         pair, self._pair = self._pair, None
         for connection in pair or ():
             connection.close()
+
+
+class _Once(Factory):
+    """Makes one connection, and says nothing of it in the log, where each try would be told."""
+
+    noisy = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, address: object) -> Connection:
+        """Return the connection. A hook of Twisted."""
+        return self._connection
 
 
 def _sha(source: str) -> str:
