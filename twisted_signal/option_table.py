@@ -193,6 +193,16 @@ OPTIONS = (
         is_path=True,
     ),
     Option(
+        "redis-url",
+        "Be one of several servers that behave as one, by the Redis at this URL, such as"
+        " redis://host:6379/0.",
+    ),
+    Option(
+        "redis-password-file",
+        "Password for it, in place of one in the URL.",
+        is_path=True,
+    ),
+    Option(
         "log-level",
         f"Least level to log: {', '.join(LEVELS)}; also of single modules: INFO,websocket=DEBUG.",
         default="INFO",

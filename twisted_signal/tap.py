@@ -30,9 +30,16 @@ def makeService(options: Options) -> IService:
     run_steadily(reactor)
     spare_what_stays(reactor)
     raise_limit(options.limits.max_clients)
+    registry = Registry(options.limits, options.duplicate_id)
+    node = None
+    if options.redis is not None:
+        # A server by itself does without what this needs.
+        from twisted_signal.membership import join_cluster, make_node
+
+        node = make_node(registry, options.outbox)
     factory = SignalFactory(
         reactor,
-        Registry(options.limits, options.duplicate_id),
+        registry,
         limits=options.limits,
         verifier=options.verifier,
         outbox=options.outbox,
@@ -40,6 +47,7 @@ def makeService(options: Options) -> IService:
         origins=options.origins,
         ice=options.relays.provider,
         log_bounds=options.log_bounds,
+        cluster=node,
     )
     service = SignalService(reactor, factory, options.listeners)
     wants_token = options.verifier is not None
@@ -53,8 +61,9 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
-    if options.admin is not None:
-        add_admin(service, options.admin, reactor)
+    admin = None if options.admin is None else add_admin(service, options.admin, reactor)
+    if options.redis is not None and node is not None:
+        join_cluster(service, node, options.redis, admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
     if options.sources.path is None:

@@ -1,7 +1,7 @@
 """Puts the admin endpoint together and beside the server."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted_signal.admin.api import Api, Backend
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
@@ -22,13 +22,25 @@ SHARED = ("/static/style.css", "/static/icon.svg", "/favicon.ico")
 """The files that it has from the pages for clients."""
 
 
+class Admin(NamedTuple):
+    """What others may add to.
+
+    Attributes:
+        readiness: the checks of `/readyz`.
+        exposition: the metrics.
+    """
+
+    readiness: Readiness
+    exposition: Exposition
+
+
 def page_files() -> dict[str, Answer]:
     """Return the files that the page is made of, by their path."""
     web = read_files()
     return read_static(__package__, PAGES) | {path: web[path] for path in SHARED}
 
 
-def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readiness:
+def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Admin:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
@@ -37,7 +49,7 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
         reactor: serves it.
 
     Returns:
-        The checks of `/readyz`, to which others may be added.
+        What of it others may add to.
     """
     readiness = Readiness(service)
     live = Live(Running(service), time.perf_counter)
@@ -57,4 +69,4 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
 
     if token_file is not None:
         service.reloads.append(renew)
-    return readiness
+    return Admin(readiness, exposition)
