@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -187,17 +187,22 @@ class Started:
 
 
 @contextmanager
-def running(server: Server, core: int, home: Path) -> Iterator[Started]:
-    """Run a server on a core for as long as the block takes; its output goes to a file in `home`.
+def running(server: Server, usable: Iterable[int], home: Path) -> Iterator[Started]:
+    """Run a server for as long as the block takes; its output goes to a file in `home`.
 
-    The caller's core and limit of open files are what a process inherits from it.
+    Args:
+        server: that is run.
+        usable: the cores that it may use.
+        home: where it runs.
+
+    The caller's cores and limit of open files are what a process inherits from it.
     """
     output = home / f"{server.name}.log"
     mine = os.sched_getaffinity(0)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with output.open("wb") as file:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, usable)
         try:
             process = subprocess.Popen(
                 server.command,
