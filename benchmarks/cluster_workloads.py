@@ -140,7 +140,8 @@ def growth(load: Load, *, sizes: list[int], members: int, units: int) -> dict[st
         goal = load.frames + members // size * messages_of(size)
         watch = Stopwatch(load)
         latencies = one_by_one(load, clients, frames)
-        load.until(lambda goal=goal: load.frames >= goal)
+        while load.frames < goal:
+            load.turn()
         results[f"join, {size}"] = watch.stop(members, latencies)
         pairs = [Pair(*two) for two in zip(clients[::2], clients[1::2], strict=True)]
         prepare(load, pairs, numbers, 1, type="ice_candidate", candidate=CANDIDATE)

@@ -1,6 +1,7 @@
 """A cluster for measurements: a Redis, and nodes that share it."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from servers import SERVERS, MissingError, Server, Settings, StartError, running
+from servers import SERVERS, MissingError, Server, Settings, StartError, output, running
 
 PATIENCE = 10.0
 """Seconds that Redis may take to listen."""
@@ -103,3 +104,10 @@ def redis_server(home: Path, usable: Iterable[int]) -> Iterator[tuple[int, int]]
     finally:
         process.kill()
         process.wait()
+
+
+def versions() -> str:
+    """Say which versions of the server and of Redis these are."""
+    ours = SERVERS["ours"](Settings(Path())).title
+    found = re.search(r"v=(\S+)", output("redis-server", "--version"))
+    return f"{ours}; Redis {found[1] if found else 'of unknown version'}"

@@ -21,7 +21,8 @@ class Redis:
 
         Returns:
             `redis`: CPU seconds. `in`, `out`: bytes that it was sent and sent, by all others.
-            `commands`: how many it was given; those of scripts count, too.
+            `held`: bytes of memory. `commands`: how many it was
+            given; those of scripts count, too.
         """
         seconds = usage.cpu(self.pid).seconds
         answered = self._answered
@@ -30,6 +31,7 @@ class Redis:
             "redis": seconds,
             "in": int(figures["total_net_input_bytes"]) - self._asked,
             "out": int(figures["total_net_output_bytes"]) - answered,
+            "held": int(figures["used_memory"]),
             "commands": int(figures["total_commands_processed"]),
         }
 
