@@ -40,6 +40,8 @@ CORE = (
     "dialects",
     "turn",
     "claim",
+    "cluster",
+    "entrance",
     "session",
     "frames",
     "handshake",

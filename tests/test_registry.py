@@ -17,6 +17,9 @@ class Holder(Someone):
         super().__init__()
         self.member: Member | None = None
 
+    def refuse(self, error: SignalError) -> None:
+        """Nobody is there to be told."""
+
 
 def join(
     registry: Registry, client_id: str, room_id: str = "lab", leaving: Member | None = None

@@ -9,7 +9,7 @@ from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog, Waiting
 from twisted_signal.calls import Calls
 from twisted_signal.connection import Client
-from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull, SignalError
 from twisted_signal.event_log import Subject
 from twisted_signal.limits import Limits
 from twisted_signal.mailbox import Mailbox
@@ -38,6 +38,9 @@ class Owner(Subject, Protocol):
 
     member: "Member | None"
 
+    def refuse(self, error: SignalError) -> None:
+        """Tell the client why its message was refused."""
+
 
 class Member:
     """A client in a room.
@@ -46,6 +49,8 @@ class Member:
         owner: whose place it is.
         joined_at_ns: when it came into the room, in nanoseconds since 1970.
         expires_at: until when its token lets it stay, in seconds since 1970; None: it needs none.
+        node: the node of the cluster that it is connected to; None: this one.
+        place: what the cluster calls its place; None: there is no cluster.
         mailbox: what stands between it and the connection, if the place can be taken up on another.
         label: the id as it stands in log lines.
         last_partner: the id of the peer it last heard from or talked to, or None.
@@ -67,7 +72,9 @@ class Member:
         "label",
         "last_partner",
         "mailbox",
+        "node",
         "owner",
+        "place",
         "room",
     )
 
@@ -80,7 +87,11 @@ class Member:
         client_type: str,
         *,
         now_ns: int,
+        node: str | None = None,
+        place: str | None = None,
     ) -> None:
+        self.node = node
+        self.place = place
         self.owner = owner
         self.client = client
         self.expires_at: float | None = None
@@ -194,11 +205,13 @@ class Registry:
         client_type: str,
         *,
         now_ns: int,
+        place: str | None = None,
     ) -> Member:
         """Put a client into a room, in one step with giving up the place it had before.
 
         Args:
             now_ns: when that is, in nanoseconds since 1970.
+            place: what the cluster calls the place.
 
         Raises:
             IdTaken, RoomFull: it cannot have the place; nothing has changed then.
@@ -212,20 +225,41 @@ class Registry:
             if 0 < self.limits.max_room_size <= others:
                 raise RoomFull(room_id, others)
         else:
-            room = self.rooms[room_id] = Room(room_id, self.calls, now_ns)
-            log.info(events.ROOM_OPENED, room.label, about=owner)
-        member = room.members[client_id] = Member(
-            owner, client, room, client_id, client_type, now_ns=now_ns
-        )
+            room = self.open(room_id, owner, now_ns)
+        member = Member(owner, client, room, client_id, client_type, now_ns=now_ns, place=place)
+        room.members[client_id] = member
         self.tally.registrations += 1
         self.tally.members += 1
         if leaving is not None:
             member.backlog = leaving.backlog
             self.leave(leaving, now_ns)
-        if room_id in self.calls.of_rooms:
-            self.calls.join(room_id, member)
+        self._note_arrival(member)
         owner.member = member
         return member
+
+    def open(self, room_id: str, owner: Owner, now_ns: int) -> Room:
+        """Return a new room. `owner`: who is about to enter it."""
+        room = self.rooms[room_id] = Room(room_id, self.calls, now_ns)
+        log.info(events.ROOM_OPENED, room.label, about=owner)
+        return room
+
+    def close(self, room: Room, owner: Owner) -> None:
+        """Forget a room, with those in it, who are on other nodes. `owner`: who left it last."""
+        del self.rooms[room.room_id]
+        log.info(events.ROOM_CLOSED, room.label, about=owner)
+
+    def add(self, member: Member) -> None:
+        """Put somebody into its room who is on another node."""
+        member.room.members[member.client_id] = member
+        self._note_arrival(member)
+
+    def remove(self, member: Member, now_ns: int) -> None:
+        """Take somebody out of its room who is on another node."""
+        room = member.room
+        del room.members[member.client_id]
+        member.owner.member = None
+        if room.room_id in self.calls.of_rooms:
+            self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
 
     def leave(self, member: Member, now_ns: int) -> None:
         """Take a member out of its room, and the room away with its last member.
@@ -233,21 +267,21 @@ class Registry:
         Args:
             now_ns: when that is, in nanoseconds since 1970.
         """
-        room = member.room
-        del room.members[member.client_id]
+        self.remove(member, now_ns)
         self.tally.members -= 1
-        member.owner.member = None
         self.forget(member)
-        if room.room_id in self.calls.of_rooms:
-            self.calls.note(StepKind.LEFT, room.room_id, member.client_id, now_ns)
-        if not room.members:
-            del self.rooms[room.room_id]
-            log.info(events.ROOM_CLOSED, room.label, about=member.owner)
+        if not member.room.members:
+            self.close(member.room, member.owner)
 
-    def remember(self, member: Member) -> str:
-        """Let a member's place be kept when its connection breaks; return the token for it."""
+    def remember(self, member: Member, token: str | None = None) -> str:
+        """Let a member's place be kept when its connection breaks; return the token for it.
+
+        Args:
+            token: which; None: a new one.
+        """
         self.forget(member)
-        token = self._new_token()
+        if token is None:
+            token = self.new_token()
         self._resumable[token] = member
         member.client = member.mailbox = Mailbox(member.client, member.client_id, token)
         return token
@@ -288,7 +322,7 @@ class Registry:
         member = self.resumable(token)
         if member is None or member.mailbox is None:
             raise ResumeExpired
-        next_token = self._new_token()
+        next_token = self.new_token()
         before, missed = member.mailbox.reconnect(client, next_token, received)
         self._resumable[next_token] = self._resumable.pop(token)
         self.tally.resumes += 1
@@ -298,5 +332,11 @@ class Registry:
         member.owner.member, member.owner, owner.member = None, owner, member
         return member, before, missed
 
-    def _new_token(self) -> str:
+    def _note_arrival(self, member: Member) -> None:
+        room_id = member.room.room_id
+        if room_id in self.calls.of_rooms:
+            self.calls.join(room_id, member)
+
+    def new_token(self) -> str:
+        """Return a token that nobody can guess."""
         return f"{self._rng.getrandbits(192):048x}"

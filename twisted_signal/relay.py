@@ -2,6 +2,7 @@
 
 from twisted_signal import event_log, events
 from twisted_signal.backlog import Backlog
+from twisted_signal.close_codes import REPLACED
 from twisted_signal.errors import (
     NobodyThere,
     SignalError,
@@ -17,7 +18,7 @@ from twisted_signal.messages import (
     PeerLeft,
     Relay,
 )
-from twisted_signal.registry import Member, Room
+from twisted_signal.registry import Member, Registry, Room
 from twisted_signal.timeline import UNSEEN
 
 log = event_log.logger(__name__)
@@ -80,6 +81,14 @@ def tell_room(room: Room, message: PeerJoined | PeerLeft, about: Member) -> None
     for member in list(room.members.values()):
         if member is not about:
             member.client.deliver(message)
+
+
+def put_out(holder: Member, registry: Registry, now_ns: int) -> None:
+    """Put a client of this node out of its place, which another connection has taken."""
+    log.info(events.CLIENT_REPLACED, holder.label, holder.room.label, about=holder.owner)
+    registry.leave(holder, now_ns)
+    tell_room(holder.room, PeerLeft(holder.client_id), holder)
+    holder.client.close(REPLACED, "Another connection has taken your client_id")
 
 
 def hand_over_what_waits(arrived: Member, now_ns: int) -> None:

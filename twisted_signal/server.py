@@ -10,6 +10,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_signal import __version__, event_log, events
 from twisted_signal.auth import Verifier
 from twisted_signal.close_codes import GOING_AWAY
+from twisted_signal.cluster.base import Cluster
+from twisted_signal.cluster.local import LocalCluster
 from twisted_signal.factory import ANY_ORIGIN, NO_PROXIES, ChannelFactory
 from twisted_signal.frames import TEXT, frame
 from twisted_signal.limits import Limits
@@ -48,6 +50,7 @@ class SignalFactory(ChannelFactory):
         origins: AllowedOrigins = ANY_ORIGIN,
         ice: IceProvider = NO_ICE_SERVERS,
         log_bounds: LogBounds | None = None,
+        cluster: Cluster | None = None,
     ) -> None:
         """
         Args:
@@ -61,6 +64,7 @@ class SignalFactory(ChannelFactory):
             origins: of the pages that may connect.
             ice: the ICE servers that clients are told of.
             log_bounds: of the log's lines, which are told what time it is.
+            cluster: what this server is a node of, with these rooms; None: it is by itself.
         """
         super().__init__(
             reactor,
@@ -72,6 +76,7 @@ class SignalFactory(ChannelFactory):
             log_bounds=log_bounds,
         )
         self.registry = registry or Registry(limits)
+        self.cluster = LocalCluster(self.registry) if cluster is None else cluster
         self.verifier = verifier
         self.ice = ice
         self.now_ns = self.outbox.clock = now_ns

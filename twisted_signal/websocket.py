@@ -119,6 +119,7 @@ class SignalProtocol(Channel):
             self._token,
             ice=factory.ice,
             source=self.source,
+            cluster=factory.cluster,
         )
         log.info(events.CONNECTED, self.address, quoted(self.http_request_path), about=session)
         self._token = None

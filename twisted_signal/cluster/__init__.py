@@ -1,0 +1,1 @@
+"""Several servers that behave as one: rooms across nodes."""
