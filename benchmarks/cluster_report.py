@@ -82,7 +82,7 @@ come into rooms of two, in which each is on another node, stay for {stay} minute
 other once: {messages} messages, which come one by one, as costs most.
 
 {capacity}
-Redis's memory: {memory}.
+With many rooms of two, Redis's memory is {memory}.
 """
 
 Value = Callable[[Result], float]
@@ -285,7 +285,7 @@ def render(run: ClusterRun) -> str:
         stay=STAY // 60,
         messages=MESSAGES,
         capacity=capacity(figures),
-        memory="; ".join(f"{what} {held:,.0f} bytes" for what, held in run.memory.items()),
+        memory=" and ".join(f"{held:,.0f} bytes for {what}" for what, held in run.memory.items()),
     )
 
 

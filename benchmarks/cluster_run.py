@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cluster_report
-import nodes
+import cluster_servers
 from cluster_report import ACROSS, ALONE, ONE, TWO, WITHIN, ClusterRun
 from figures import Figures
+from filling import fill
+from redis_figures import Redis
 from run import RunError, load
 from servers import HERE, MissingError, StartError, cores
 
@@ -76,12 +78,12 @@ class Measurement:
     def round(self) -> None:
         """Measure everything once."""
         sizes = self._sizes
-        with nodes.alone(self._home, self._servers) as server:
+        with cluster_servers.alone(self._home, self._servers) as server:
             self._relays(ALONE, server.dealt())
             self._take("joins", ALONE, server.dealt(), sizes.joins)
-        with nodes.cluster(1, self._home, self._servers) as one:
+        with cluster_servers.cluster(1, self._home, self._servers) as one:
             self._take("joins", ONE, one.dealt(), sizes.joins)
-        with nodes.cluster(2, self._home, self._servers) as two:
+        with cluster_servers.cluster(2, self._home, self._servers) as two:
             # Each second pair the other way round, so that both nodes have as much to do.
             within, across = two.dealt(0, 0, 1, 1), two.dealt(0, 1, 1, 0)
             self._relays(WITHIN, within)
@@ -91,10 +93,18 @@ class Measurement:
             self._take("rest", TWO, two.dealt(), {"seconds": sizes.rest})
         for number in (1, 2):
             options = ("--workers", str(number))
-            with nodes.cluster(1, self._home, self._all, options) as workers:
+            with cluster_servers.cluster(1, self._home, self._all, options) as workers:
                 setup = f"{number} worker{'s'[: number - 1]}"
                 self._take("relay", setup, workers.dealt(), sizes.workers, "workers, relay")
                 self._take("joins", setup, workers.dealt(), sizes.joins, "workers, joins")
+
+    def memory(self) -> dict[str, float]:
+        """Return the bytes that a member takes in Redis, by whether it can resume."""
+        held = {}
+        for what, resume in (("a member", False), ("one that can resume", True)):
+            with cluster_servers.redis_server(self._home, self._all) as (port, pid):
+                held[what] = fill(Redis(port, pid), self._sizes.rooms, resume=resume)
+        return held
 
     def _relays(self, setup: str, there: Mapping[str, object]) -> None:
         """Measure relays one by one, in bursts, and at half the rate of those one by one."""
@@ -141,13 +151,16 @@ def main() -> None:
             for number in range(rounds):
                 measurement.round()
                 print(f"Round {number + 1} of {rounds}", flush=True)
+            memory = measurement.memory()
         except (RunError, StartError, MissingError) as error:
             said = "".join(
                 f"\n{log.name}: {log.read_text(errors='replace')[-1000:]}"
                 for log in Path(home).glob("*.log")
             )
             sys.exit(f"{error}{said}")
-    run = ClusterRun(measurement.figures, {}, nodes.versions(), rounds, time.monotonic() - began)
+    run = ClusterRun(
+        measurement.figures, memory, cluster_servers.versions(), rounds, time.monotonic() - began
+    )
     print(f"\n{cluster_report.render(run)}\nTook {run.seconds:.0f} s.")
     if not chosen.quick and not chosen.no_report:
         cluster_report.write(run, HERE)

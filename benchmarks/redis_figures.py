@@ -4,8 +4,6 @@ import socket
 
 import usage
 
-ASK = b"INFO everything\r\n"  # an inline command, as the protocol of Redis has them
-
 
 class Redis:
     """A Redis server on the loopback address, that is asked over one connection."""
@@ -20,9 +18,8 @@ class Redis:
         """Return what has been so far: differences of two are what was meanwhile.
 
         Returns:
-            `redis`: CPU seconds. `in`, `out`: bytes that it was sent and sent, by all others.
-            `held`: bytes of memory. `commands`: how many it was
-            given; those of scripts count, too.
+            `redis`: CPU seconds. `in`, `out`: bytes from and to all others. `held`: its memory.
+            `commands`: how many it was given, by scripts too.
         """
         seconds = usage.cpu(self.pid).seconds
         answered = self._answered
@@ -37,10 +34,27 @@ class Redis:
 
     def info(self) -> dict[str, str]:
         """Return all that INFO tells, by name."""
-        self._asked += len(ASK)
-        self._socket.sendall(ASK)
-        head = self._file.readline()  # a bulk string: $SIZE, and that many bytes
+        self.send("INFO", "everything")
+        pairs = (line.partition(":") for line in self.receive().decode().splitlines())
+        return {name: value for name, _, value in pairs}
+
+    def send(self, *words: str | int) -> None:
+        """Send a command (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
+        encoded = [str(word).encode() for word in words]
+        parts = [b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded]
+        command = b"*%d\r\n%b" % (len(parts), b"".join(parts))
+        self._asked += len(command)
+        self._socket.sendall(command)
+
+    def receive(self) -> bytes:
+        """Return the answer to the first command that has none yet, which is a string.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        head = self._file.readline()
+        if not head.startswith(b"$"):
+            raise ValueError(f"Redis answered {head!r}")
         body = self._file.read(int(head[1:]) + 2)
         self._answered += len(head) + len(body)
-        pairs = (line.partition(":") for line in body.decode().splitlines())
-        return {name: value for name, _, value in pairs}
+        return body[:-2]
