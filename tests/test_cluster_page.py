@@ -71,7 +71,9 @@ def test_the_times_on_the_page_are_those_of_the_code() -> None:
 
 def test_the_options_on_the_page_are_there() -> None:
     ours = [
-        line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.split("\n")
+        line
+        for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+        for line in block.splitlines()
     ]
     named = {
         name for line in ours if "vislam-signal" in line for name in re.findall("--([a-z-]+)", line)
@@ -83,7 +85,7 @@ def test_the_options_on_the_page_are_there() -> None:
 
 @contextmanager
 def started(command: str, replacements: dict[str, str], directory: Path) -> Iterator[Watched]:
-    """Run a command of the page, with other ports and paths. What is to be replaced must be there."""
+    """Run a command of the page, with other ports and paths, all of which must be there."""
     words = shlex.split(replaced(command, replacements))
     program = BIN / words[0] if words[0] == "vislam-signal" else found(words[0])
     with running(program, *words[1:], cwd=directory) as process:
