@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from processes import Restarted, Server, server
+from redis_server import RedisServer, redis_server
 from twisted.logger import globalLogPublisher
 from ways import Way, way
 
@@ -61,6 +62,13 @@ def restarted(tmp_path: Path) -> Iterator[Restarted]:
     made = Restarted(tmp_path)
     yield made
     made.server.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis of the test's own, with nothing in it."""
+    with redis_server(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
