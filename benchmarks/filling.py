@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from redis_figures import Redis
+
 from twisted_signal.cluster.scripts import Link, Scripts, sha_of, text_of
 
 AT_ONCE = 500
@@ -34,6 +35,12 @@ class Filling(Link):
         if len(self._waiting) >= AT_ONCE:
             self.settle()
 
+    def publish(self, node: str, payload: bytes, answered: Callable[[int | None], None]) -> None:
+        """See Link. Nobody is told anything."""
+
+    def restart(self, why: str) -> None:
+        """See Link. It does not come to that."""
+
     def settle(self) -> None:
         """Wait for all answers."""
         while self._waiting:
@@ -49,11 +56,7 @@ def fill(redis: Redis, rooms: int, *, resume: bool) -> float:
         resume: whether clients can resume.
     """
     filling = Filling(redis)
-    nodes = [Scripts(f"signal-{name}-3f9c1a", lambda: None) for name in "ab"]
-    for node in nodes:
-        node.link = filling
-        node.hello(lambda epoch, node=node: setattr(node, "epoch", epoch.decode()))
-    filling.settle()
+    nodes = [_node(f"signal-{name}-3f9c1a", filling) for name in "ab"]
     before = redis.totals()["held"]
     for number in range(rooms):
         for node, client_id in zip(nodes, ("phone1", "pc"), strict=True):
@@ -63,6 +66,19 @@ def fill(redis: Redis, rooms: int, *, resume: bool) -> float:
             node.join(member, 0, "", ("", ""), _joined)
     filling.settle()
     return (redis.totals()["held"] - before) / (2 * rooms)
+
+
+def _node(name: str, filling: Filling) -> Scripts:
+    """Return the scripts of a node that has said hello."""
+    node = Scripts(name, lambda: None)
+    node.link = filling
+
+    def greeted(epoch: bytes) -> None:
+        node.epoch = epoch.decode()
+
+    node.hello(greeted)
+    filling.settle()
+    return node
 
 
 def _joined(answer: bytes) -> None:
