@@ -10,10 +10,11 @@ from twisted_signal import event_log, events
 from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Cluster, Found, Joined
 from twisted_signal.cluster.joining import Joining
+from twisted_signal.cluster.link import LOST, Link
 from twisted_signal.cluster.moves import Moves
 from twisted_signal.cluster.neighbours import Neighbours
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import LOST, Link, Reply, ignore
+from twisted_signal.cluster.scripts import Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import (
     Adopted,
@@ -25,9 +26,9 @@ from twisted_signal.cluster.wire import (
     Moved,
     Question,
     Reaped,
-    Refusal,
     Restored,
     Say,
+    Undelivered,
     read,
     read_where,
 )
@@ -85,7 +86,7 @@ class Node(Cluster):
             Adopted: self._moves.adopted,
             Restored: self._replicas.restored,
             Reaped: self._reaped,
-            Refusal: self._refused,
+            Undelivered: self._refused,
             Question: self._answer,
             Answer: lambda item: self.neighbours.answered(item.number, item.text),
         }
@@ -295,9 +296,9 @@ class Node(Cluster):
         if self._state.scripts.link is not None:
             self._state.scripts.link.restart("the other nodes took this one for dead")
 
-    def _refused(self, item: Refusal) -> None:
+    def _refused(self, item: Undelivered) -> None:
         error = RefusedElsewhere(item.code, item.sentence, item.target_id)
-        self._state.refuse(item.room_id, item.client_id, error)
+        self._state.tell_refused(item.room_id, item.client_id, error)
 
     def _pass_on(self, say: Say) -> None:
         message = without_frame(say.message, self._size)
