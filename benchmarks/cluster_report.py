@@ -10,7 +10,7 @@ from figures import Figures, Spread, shown
 from load import Result
 from report import machine, milliseconds, table
 
-ALONE, ONE, TWO = "no Redis", "one node", "two nodes"
+ALONE, NONE, ONE, TWO = "no Redis", "no node", "one node", "two nodes"
 WITHIN, ACROSS = "within a node", "across two nodes"
 """How clients are dealt out: all to one server or node, to two; pairs on one of two, on both."""
 MOST_ADDED = 0.003
@@ -206,6 +206,13 @@ class Demand:
     nodes: float
 
 
+def at_rest(figures: Figures) -> tuple[float, float]:
+    """Return the CPU seconds a second of Redis, and of a node, for a node where nobody is."""
+    nobody, two = figures["rest"][NONE], figures["rest"][TWO]
+    redis = middle(two, redis_cost) - middle(nobody, redis_cost)
+    return max(redis, 0.0) / 2, middle(two, nodes_cost) / 2
+
+
 def demands(figures: Figures) -> list[Demand]:
     """Return what a million clients do, on as many nodes as that takes."""
 
@@ -215,12 +222,11 @@ def demands(figures: Figures) -> list[Demand]:
 
     coming = CLIENTS / STAY
     number = CLIENTS / PER_NODE
-    beats = demand("nodes at rest", number, "rest", TWO)
     return [
         demand("joins", coming, "joins, join", TWO),
         demand("leaves", coming, "joins, leave", TWO),
         demand("messages across nodes", coming / 2 * MESSAGES, "relay-1", ACROSS),
-        Demand(beats.what, number, beats.redis / 2, beats.nodes / 2),  # there are two
+        Demand("nodes at rest", number, *at_rest(figures)),
     ]
 
 
@@ -231,7 +237,7 @@ def capacity(figures: Figures) -> str:
         [
             one.what,
             shown("", one.redis),
-            f"{1 / one.redis:,.0f}",
+            f"{1 / one.redis:,.0f}" if one.redis else "–",
             f"{one.a_second:,.0f}",
             f"{100 * one.a_second * one.redis:.1f} %",
             f"{one.a_second * one.nodes:.2f}",
@@ -260,7 +266,8 @@ def added(figures: Figures) -> str:
 def render(run: ClusterRun) -> str:
     """Return the section of results.md."""
     figures = run.figures
-    steady, rest = figures["steady"], figures["rest"][TWO]
+    steady = figures["steady"]
+    rest_redis, rest_node = at_rest(figures)
     return report.CLUSTER + TEXT.format(
         today=datetime.now(UTC).date(),
         rounds=run.rounds,
@@ -275,9 +282,9 @@ def render(run: ClusterRun) -> str:
         join=costs(figures, "joins, join", "join"),
         leave=costs(figures, "joins, leave", "leave"),
         growth=growth(figures),
-        rest_bytes=middle(rest, traffic) / 2,
-        rest_node=50 * middle(rest, nodes_cost),
-        rest_redis=50 * middle(rest, redis_cost),
+        rest_bytes=middle(figures["rest"][TWO], traffic) / 2,
+        rest_node=100 * rest_node,
+        rest_redis=100 * rest_redis,
         workers=costs(figures, "workers, relay", "message"),
         workers_join=costs(figures, "workers, joins, join", "join"),
         per_node=PER_NODE,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cluster_report
 import cluster_servers
-from cluster_report import ACROSS, ALONE, ONE, TWO, WITHIN, ClusterRun
+from cluster_report import ACROSS, ALONE, NONE, ONE, TWO, WITHIN, ClusterRun
 from figures import Figures
 from filling import fill
 from redis_figures import Redis
@@ -81,6 +81,8 @@ class Measurement:
         with cluster_servers.alone(self._home, self._servers) as server:
             self._relays(ALONE, server.dealt())
             self._take("joins", ALONE, server.dealt(), sizes.joins)
+        with cluster_servers.cluster(0, self._home, self._servers) as nobody:
+            self._take("rest", NONE, nobody.dealt(), {"seconds": sizes.rest})
         with cluster_servers.cluster(1, self._home, self._servers) as one:
             self._take("joins", ONE, one.dealt(), sizes.joins)
         with cluster_servers.cluster(2, self._home, self._servers) as two:

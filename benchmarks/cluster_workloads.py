@@ -19,6 +19,9 @@ from workloads import (
     wait,
 )
 
+LOOK = 0.02
+"""Seconds from one look at what Redis still has to the next."""
+
 
 def steady(
     load: Load, *, pairs: int, rate: float, seconds: float, warm_up: float
@@ -77,6 +80,7 @@ def joins(load: Load, *, clients: int, in_step: int, warm_up: int) -> dict[str, 
     come(load, range(50_000, 50_000 + warm_up // 2), in_step)
     rooms = range(clients // 2)
     opened = load.open(2 * len(rooms))
+    keys = load.redis.keys() if load.redis else 0
     watch = Stopwatch(load)
     latencies = come(load, rooms, in_step, opened)
     joined = watch.stop(len(latencies), latencies)
@@ -85,6 +89,8 @@ def joins(load: Load, *, clients: int, in_step: int, warm_up: int) -> dict[str, 
     for client in opened:
         client.send(wire.CLOSE_FRAME)
     load.until(lambda: load.ended >= goal)
+    while load.redis and load.redis.keys() > keys:
+        time.sleep(LOOK)
     return {"join": joined, "leave": watch.stop(len(opened), [])}
 
 

@@ -38,6 +38,11 @@ class Redis:
         pairs = (line.partition(":") for line in self.receive().decode().splitlines())
         return {name: value for name, _, value in pairs}
 
+    def keys(self) -> int:
+        """Return how many keys there are."""
+        self.send("DBSIZE")
+        return int(self.receive())
+
     def send(self, *words: str | int) -> None:
         """Send a command (https://redis.io/docs/latest/develop/reference/protocol-spec/)."""
         encoded = [str(word).encode() for word in words]
@@ -47,14 +52,17 @@ class Redis:
         self._socket.sendall(command)
 
     def receive(self) -> bytes:
-        """Return the answer to the first command that has none yet, which is a string.
+        """Return the answer to the first command that has none yet: a string, or a number's digits.
 
         Raises:
             ValueError: it is something else.
         """
         head = self._file.readline()
-        if not head.startswith(b"$"):
+        if not head.startswith((b"$", b":")):
             raise ValueError(f"Redis answered {head!r}")
-        body = self._file.read(int(head[1:]) + 2)
-        self._answered += len(head) + len(body)
-        return body[:-2]
+        answer = head[1:-2]
+        self._answered += len(head)
+        if head.startswith(b"$"):
+            answer = self._file.read(int(answer) + 2)[:-2]
+            self._answered += len(answer) + 2
+        return answer

@@ -13,7 +13,7 @@ import cluster_report
 import cluster_run
 import cluster_servers
 import report
-from cluster_report import ACROSS, ALONE, ONE, TWO, WITHIN, ClusterRun
+from cluster_report import ACROSS, ALONE, NONE, ONE, TWO, WITHIN, ClusterRun
 from cluster_run import Measurement
 from figures import Figures
 from filling import fill
@@ -33,10 +33,10 @@ def result(micros: float, p99: float = 0.002, **extra: float) -> Result:
 def made_up() -> Figures:
     setups = {
         ("relay", "relay-1"): (ALONE, WITHIN, ACROSS),
-        ("joins, join", "joins, leave"): (ALONE, ONE, TWO),
+        ("joins, join", "joins, leave"): (ALONE, NONE, ONE, TWO),
         ("workers, relay", "workers, joins, join"): ("1 worker", "2 workers"),
         ("growth, join, 2", "growth, relay, 2", "growth, join, 64", "growth, relay, 64"): (TWO,),
-        ("rest",): (TWO,),
+        ("rest",): (NONE, TWO),
     }
     made: Figures = {
         figure: {setup: [result(20.0), result(10.0), result(40.0)] for setup in places}
