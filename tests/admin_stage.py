@@ -9,12 +9,15 @@ import msgspec
 from memory import Memory, MemoryTransport
 from twisted.internet.address import IPv4Address
 
-from twisted_signal.admin.api import Api, Backend
+from twisted_signal.admin.answering import Node
+from twisted_signal.admin.api import Api
 from twisted_signal.admin.errors import BadQuery
 from twisted_signal.admin.guard import Guard
+from twisted_signal.admin.handlers import Backend
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminChannel, AdminSite
 from twisted_signal.admin.stream import Source, Streams
+from twisted_signal.admin.whole import Whole
 from twisted_signal.metrics import Exposition
 from twisted_signal.service import Reactor, SignalService
 from twisted_signal.web.answers import Answer, kept
@@ -81,8 +84,9 @@ class AdminMemory(Memory):
         self.readiness = Readiness(self.service)
         self.token = token
         exposition = Exposition(self.factory, self.service.telemetry)
+        self.whole = Whole(Node(self.service, self.clock.seconds))
         self.api = Api(
-            Backend(self.service, exposition, self.readiness, Streams(self.clock), FILES, events)
+            Backend(self.whole, exposition, self.readiness, Streams(self.clock), FILES, events)
         )
         guard = Guard((lambda: self.token or b"") if token else None, checks_host=checks_host)
         self.site = AdminSite(self.api, guard, self.clock, self.factory.server)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from twisted.application.service import IService
 
-from twisted_signal.admin.start import add_admin
+from twisted_signal.admin.start import add_admin, answer_others
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
@@ -53,8 +53,9 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
+    node = answer_others(service)
     if options.admin is not None:
-        add_admin(service, options.admin, reactor)
+        add_admin(node, options.admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
     if options.sources.path is None:
