@@ -54,7 +54,8 @@ class ClientView(Struct, frozen=True):
     address: Annotated[
         str | None,
         Meta(
-            description="Where it is, as the log has it; null: its place came here from another node, and it has not."
+            description="Where it is, as the log has it; null: its place came from another node,"
+            " and it has not come back yet."
         ),
     ]
     round_trip_ms: Annotated[
