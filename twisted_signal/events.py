@@ -169,6 +169,19 @@ ADMIN_TOKEN_UNUSABLE = Event(
     "The token of the admin endpoint stays as it was: %s", "admin_token_unusable", "reason"
 )
 
+# Other nodes
+
+NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
+PLACE_HANDED_OVER = Event(
+    "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
+)
+PLACE_TAKEN_OVER = Event(
+    "%s in room %s is kept here now, for its client to come back",
+    "place_taken_over",
+    "client",
+    "room",
+)
+
 # Mistakes of the server's own, with a traceback
 
 MESSAGE_FAILED = Event("A message from %s could not be handled", "message_failed")
