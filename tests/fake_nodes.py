@@ -5,11 +5,11 @@ in common but those that a test shares.
 from collections.abc import Callable, Sequence
 
 from admin_stage import AdminMemory
-from memory import NOW_NS
 from plain import PlainClient
 
 from twisted_signal.admin.whole import Whole
 from twisted_signal.cluster.local import LocalCluster
+from twisted_signal.cluster.moves import Absent
 from twisted_signal.registry import Member, Registry
 
 
@@ -137,23 +137,11 @@ class FakeNodes:
 def take_over(memory: AdminMemory, client_id: str, room_id: str) -> Member:
     """Let a node have a place that another one kept for a client that is away. Returns it."""
     registry = memory.factory.registry
-    owner = TakenOver(registry)
+    client = Absent(0, registry.tally, lambda member: registry.leave(member, memory.now_ns()))
     member = registry.join(
-        owner, PlainClient(), room_id, client_id, "android", now_ns=NOW_NS, place=f"x-{client_id}"
+        client, client, room_id, client_id, "android", now_ns=memory.now_ns(), place=f"x{client_id}"
     )
     registry.remember(member)
     assert member.mailbox is not None
     member.mailbox.disconnect()
     return member
-
-
-class TakenOver(Away):
-    """Owns a place whose client has not come back, and gives it up if the operator wants that."""
-
-    def __init__(self, registry: Registry) -> None:
-        super().__init__()
-        self._registry = registry
-
-    def dismiss(self, now_ns: int) -> None:
-        if self.member is not None:
-            self._registry.leave(self.member, now_ns)

@@ -305,7 +305,7 @@ class TestTheServer:
         nodes["a"].registered("phone", "lab")
         nodes["b"].registered("pc", "lab")
         nodes["b"].registered("pc", "hall")
-        nodes["c"].connect()
+        nodes["a"].connect()
         nodes.share("lab")
         nodes["c"].service.stopService()
 
