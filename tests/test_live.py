@@ -17,6 +17,7 @@ class Server:
     def __init__(self) -> None:
         self.head: Row = {"version": "1", "uptime_s": 0.0, "clients": 0, "draining": False}
         self.rooms = {f"room{number}": {"clients": 2} for number in range(3000)}
+        self.nodes: tuple[str, ...] = ()
         self.samples = [float(number) for number in range(4)]
         self.looks: list[Look] = []
         self.seconds = 0.0
@@ -30,7 +31,7 @@ class Server:
         self.seconds += self.cost
         rows = [(name, row) for name, row in self.rooms.items() if look.search in name]
         part = dict(rows[look.offset : look.offset + look.limit])
-        rates = Rates(len(self.samples), 5, {"messages": self.samples[-180:]})
+        rates = Rates(len(self.samples), 5, {"messages": self.samples[-180:]}, self.nodes)
         return Seen(dict(self.head), rates, {"rooms": Listing(len(rows), part)})
 
 
@@ -106,6 +107,18 @@ def test_of_the_plots_only_new_samples_are_told(live: Live, subject: Server) -> 
     assert events(viewer.tick(10.0)) == {
         "rates": {"step_s": 5, "is_whole": False, "series": {"messages": [7, 8]}}
     }
+
+
+def test_the_plots_are_told_anew_when_they_are_of_other_nodes(live: Live, subject: Server) -> None:
+    viewer, _ = looking(live)
+    subject.nodes = ("a", "b")
+
+    assert events(viewer.tick(1.0))["rates"] == {
+        "step_s": 5,
+        "is_whole": True,
+        "series": {"messages": [0, 1, 2, 3]},
+    }
+    assert viewer.tick(2.0) is None
 
 
 def test_one_who_was_behind_gets_the_difference_to_what_it_has(live: Live, subject: Server) -> None:
