@@ -43,7 +43,7 @@ class FakeCluster(LocalCluster):
         return self.up
 
     def others(self) -> Sequence[str]:
-        return sorted(name for name in self._nodes.by_name if name != self.name)
+        return sorted(name for name in self._nodes.clusters if name != self.name)
 
     def ask(self, node: str, question: bytes, answered: Callable[[bytes | None], None]) -> None:
         self._nodes.ask(node, question, answered)
