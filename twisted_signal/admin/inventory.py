@@ -67,7 +67,7 @@ def rooms(
     """
     found: Iterable[Room] = factory.registry.rooms.values()
     if earlier:
-        found = (room for room in found if _is_ours(room, earlier))
+        found = _ours(found, earlier)
     elif not search:
         total = len(factory.registry.rooms)
     if search:
@@ -88,8 +88,15 @@ def room_count(factory: SignalFactory, earlier: Collection[str]) -> int:
     return rooms(factory, earlier=earlier, limit=0).total
 
 
-def _is_ours(room: Room, earlier: Collection[str]) -> bool:
-    return all(member.node not in earlier for member in room.members.values())
+def _ours(rooms: Iterable[Room], earlier: Collection[str]) -> Iterator[Room]:
+    """Yield the rooms that this node tells of. `any` would take twice the time."""
+    for room in rooms:
+        for member in room.members.values():
+            node = member.node
+            if node is not None and node in earlier:
+                break
+        else:
+            yield room
 
 
 def _room_view(room: Room, name: str) -> RoomView:
