@@ -1,7 +1,7 @@
 """What this node answers to `questions`: its own, and those of other nodes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,7 +47,7 @@ class Node:
         self._factory = service.factory
         self.name = service.factory.cluster.name
         self._board = CallBoard(service.factory.registry)
-        self._calls: dict[int, diagnosis.CallView] = {}
+        self._calls: dict[int, _Call] = {}
         self._thrift: Thrift[AnyQuestion, Any] = Thrift(stopwatch)
         self._says: dict[type[Question[Any]], Callable[[Any], Any]] = {
             AskRooms: self._rooms,
@@ -114,23 +114,18 @@ class Node:
             views = diagnosis.call_views(self._factory.registry, now_ns)
         else:
             views = self._board.views(now_ns)
-        self._calls = {view.number: view for view in views}
-        return [
-            Outline(
-                view.number,
-                view.room_id,
-                [peer.client_id for peer in view.peers],
-                view.last_step_at_ms,
-                len(view.steps) + view.steps_left_out,
-                inventory.has_problem(view),
-            )
-            for view in views
-        ]
+        told, self._calls = self._calls, {}
+        for view in views:
+            had = told.get(view.number)
+            if had is None or had.view is not view:
+                had = _Call(view, _outline(view))
+            self._calls[view.number] = had
+        return [call.outline for call in self._calls.values()]
 
     def _told(self, question: AskCalls) -> list[CallView]:
         """Return calls as they were when their outlines were asked for last."""
         return [
-            inventory.call(self._calls[number], self.name, with_steps=question.with_steps)
+            inventory.call(self._calls[number].view, self.name, with_steps=question.with_steps)
             for number in question.numbers[:MOST_ITEMS]
             if number in self._calls
         ]
@@ -162,3 +157,21 @@ class Node:
         with factory.outbox:
             inventory.dismiss(found, factory.now_ns())
         return view
+
+
+class _Call(NamedTuple):
+    """A call as it was told of last."""
+
+    view: diagnosis.CallView
+    outline: Outline
+
+
+def _outline(view: diagnosis.CallView) -> Outline:
+    return Outline(
+        view.number,
+        view.room_id,
+        [peer.client_id for peer in view.peers],
+        view.last_step_at_ms,
+        len(view.steps) + view.steps_left_out,
+        inventory.has_problem(view),
+    )

@@ -44,7 +44,12 @@ def calls(outlines: Mapping[str, Iterable[Outline]]) -> list[Known]:
 
     Of a call that several nodes know, for its peers are on several, that one tells which has seen
     the most of it.
+
+    Args:
+        outlines: what each node says, in that order.
     """
+    if len(outlines) == 1:
+        return [Known(node, call) for node, of_node in outlines.items() for call in of_node]
     best: dict[tuple[str, frozenset[str]], tuple[int, int, str]] = {}
     for node, of_node in outlines.items():
         for call in of_node:

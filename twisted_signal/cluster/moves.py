@@ -157,7 +157,9 @@ class Moves:
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
-            room = registry.open(room_id, Absent(0, self.give_up), self._state.now_ns)
+            room = registry.open(
+                room_id, Absent(0, self._state.registry.tally, self.give_up), self._state.now_ns
+            )
             self._replicas.stale.add(room_id)
         member = self._state.places.get(record.place) or self._replicas.add(room, record)
         self._settle(member, record.resume_token, state)
