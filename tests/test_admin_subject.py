@@ -217,6 +217,24 @@ class TestOfACluster:
         assert [row["room_id"] for row in seen.listings["calls"].rows.values()] == ["lab"]
         assert seen.server["problems"] == 1
 
+    def test_a_call_that_two_nodes_know_is_looked_at_as_its_key_says(
+        self, nodes: FakeNodes
+    ) -> None:
+        nodes["a"].registered("phone", "lab")
+        nodes.share("lab")
+        for name in "ab":
+            nodes[name].wait(20)
+
+        def rows(**look: Any) -> list[str]:
+            seen = Running(nodes.whole("b")).look(Look(search="lab", **look))
+            return list(next(iter(seen.listings.values())).rows)
+
+        (by_a,), (by_b,) = (rows(view="calls", node=name) for name in "ab")
+        assert by_a != by_b
+        assert rows(view="calls") == [by_a]
+        for key in (by_a, by_b):
+            assert rows(view="call", call=key) == [key]
+
     def test_plots_begin_anew_with_other_nodes(self, nodes: FakeNodes) -> None:
         for name in "ab":
             nodes[name].service.telemetry.startService()

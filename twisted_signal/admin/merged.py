@@ -43,23 +43,24 @@ def calls(outlines: Mapping[str, Iterable[Outline]]) -> list[Known]:
     """Return the calls of all nodes, those in which something happened last first.
 
     Of a call that several nodes know, for its peers are on several, that one tells which has seen
-    the most of it.
+    the most of it, or the first of several that have.
 
     Args:
         outlines: what each node says, in that order.
     """
     if len(outlines) == 1:
         return [Known(node, call) for node, of_node in outlines.items() for call in of_node]
-    best: dict[tuple[str, frozenset[str]], tuple[int, int, str]] = {}
+    best: dict[tuple[str, frozenset[str]], Known] = {}
     for node, of_node in outlines.items():
         for call in of_node:
-            about, seen = _about(call), (call.steps, call.last_step_at_ms, node)
-            best[about] = max(best.get(about, seen), seen)
+            other = best.get(_about(call))
+            if other is None or call.steps > other.call.steps:
+                best[_about(call)] = Known(node, call)
     found = [
         Known(node, call)
         for node, of_node in outlines.items()
         for call in of_node
-        if best[_about(call)][2] == node
+        if best[_about(call)].node == node
     ]
     found.sort(key=lambda known: (known.call.last_step_at_ms, known.call.number), reverse=True)
     return found

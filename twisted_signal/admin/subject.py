@@ -13,7 +13,7 @@ from twisted_signal.admin.inventory import split_key
 from twisted_signal.admin.later import Task
 from twisted_signal.admin.live import Look, Rates, Seen
 from twisted_signal.admin.neighbours import Round
-from twisted_signal.admin.questions import AskRates
+from twisted_signal.admin.questions import AskRates, Outline
 from twisted_signal.admin.whole import Whole
 
 STEPS = ("steps", "steps_left_out")
@@ -55,7 +55,8 @@ class Running:
         whole = self._whole
         round_ = whole.begin(is_live=True, is_alone=is_alone)
         server: Row = msgspec.to_builtins(await whole.server(round_))
-        calls = await whole.known_calls(round_)
+        outlines = await whole.outlines(round_)
+        calls = merged.calls(outlines)
         server["problems"] = sum(known.call.is_problem for known in calls)
         rates = await self._plots(round_)
         try:
@@ -64,7 +65,7 @@ class Running:
             return Seen(server, rates, {name: Listing(0, {}) for name in LISTS[look.view]})
         part.leave_out(round_.missing)
         if look.node:
-            calls = [known for known in calls if known.node == look.node]
+            calls = merged.calls({look.node: outlines.get(look.node, [])})
         listings: dict[str, Listing] = {}
         for name in LISTS[look.view]:
             match name:
@@ -75,7 +76,7 @@ class Running:
                 case "calls":
                     listings[name] = await self._calls(part, look, calls)
                 case "call":
-                    listings[name] = await self._call(part, look, calls)
+                    listings[name] = await self._call(part, look.call, outlines)
         return Seen(server, rates, listings)
 
     async def _plots(self, round_: Round) -> Rates:
@@ -123,9 +124,14 @@ class Running:
             rows[call.key] = row
         return Listing(len(found), rows)
 
-    async def _call(self, round_: Round, look: Look, calls: list[merged.Known]) -> Listing:
-        wanted = split_key(look.call)
-        found = [known for known in calls if (known.node, str(known.call.number)) == wanted]
+    async def _call(self, round_: Round, key: str, outlines: dict[str, list[Outline]]) -> Listing:
+        """Return one call, as the node tells it that the key names."""
+        node, number = split_key(key)
+        found = [
+            merged.Known(node, call)
+            for call in outlines.get(node, ())
+            if str(call.number) == number
+        ]
         told = await self._whole.told_calls(round_, found, with_steps=True)
         return Listing(len(told), {call.key: _row(call) for call in told})
 

@@ -22,6 +22,7 @@ from twisted_signal.admin.questions import (
     AskRooms,
     AskStatus,
     Disconnect,
+    Outline,
     Part,
     Question,
 )
@@ -132,10 +133,9 @@ class Whole:
         items = [item for page in pages.values() for item in page.items]
         return Page(items, sum(totals.values()), offset, limit, round_.missing)
 
-    async def known_calls(self, round_: Round) -> list[merged.Known]:
-        """Return all calls, those in which something happened last first."""
-        outlines = await round_.ask_all(lambda _: AskOutlines(exactly=not round_.is_live))
-        return merged.calls(outlines)
+    async def outlines(self, round_: Round) -> dict[str, list[Outline]]:
+        """Return what each node knows of calls."""
+        return await round_.ask_all(lambda _: AskOutlines(exactly=not round_.is_live))
 
     async def told_calls(
         self, round_: Round, found: list[merged.Known], *, with_steps: bool
@@ -164,7 +164,7 @@ class Whole:
             search, room_id, only_problems: see `merged.matching`.
         """
         found = merged.matching(
-            await self.known_calls(round_),
+            merged.calls(await self.outlines(round_)),
             search=search,
             room_id=room_id,
             only_problems=only_problems,
