@@ -145,3 +145,11 @@ def take_over(memory: AdminMemory, client_id: str, room_id: str) -> Member:
     assert member.mailbox is not None
     member.mailbox.disconnect()
     return member
+
+
+def phone_and_pc() -> FakeNodes:
+    """Return the nodes `a`, with a phone in the room `hall`, and `b`, with a pc in `lab`."""
+    nodes = FakeNodes("a", "b")
+    nodes["a"].registered("phone", "hall")
+    nodes["b"].registered("pc", "lab")
+    return nodes

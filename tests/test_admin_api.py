@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 from admin_stage import AdminMemory, Reply, request
-from fake_nodes import FakeNodes
+from fake_nodes import FakeNodes, phone_and_pc
 
 from twisted_signal import __version__
 from twisted_signal.admin.questions import AskClients
@@ -260,9 +260,7 @@ def test_without_a_source_there_are_no_events(memory: AdminMemory) -> None:
 class TestOfACluster:
     @pytest.fixture
     def nodes(self) -> FakeNodes:
-        nodes = FakeNodes("a", "b")
-        nodes["a"].registered("phone", "hall")
-        nodes["b"].registered("pc", "lab")
+        nodes = phone_and_pc()
         nodes.is_late = True
         return nodes
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from admin_stage import AdminMemory
-from fake_nodes import FakeNodes
+from fake_nodes import FakeNodes, phone_and_pc
 
 from twisted_signal.admin.live import Live, Look
 from twisted_signal.admin.questions import AskClients
@@ -125,10 +125,7 @@ def test_all_of_it_is_fit_for_json(memory: AdminMemory, view: str) -> None:
 class TestOfACluster:
     @pytest.fixture
     def nodes(self) -> FakeNodes:
-        nodes = FakeNodes("a", "b")
-        nodes["a"].registered("phone", "hall")
-        nodes["b"].registered("pc", "lab")
-        return nodes
+        return phone_and_pc()
 
     def test_what_the_others_say_at_once_is_seen_at_once(self, nodes: FakeNodes) -> None:
         seen = Running(nodes.whole("a")).look(Look())
