@@ -233,6 +233,17 @@ class TestDisconnecting:
 
         assert (raised.value.status, raised.value.code) == (504, "node_silent")
 
+    def test_a_node_that_is_away_cannot_ask_the_others(self, nodes: FakeNodes) -> None:
+        here = nodes["a"].registered("phone")
+        (client,) = clients(nodes, "a").items
+        nodes.clusters["a"].up = False
+        nodes.clusters["a"].others = tuple  # type: ignore[method-assign] # as it knows of none
+
+        with pytest.raises(ApiError, match="The node b has not answered"):
+            said(nodes.whole("a").disconnect("b:1"))
+        said(nodes.whole("a").disconnect(client.key))
+        assert here.close_code == 4410
+
     @pytest.mark.parametrize("key", ["d:1", "1", "", ":", "a:", "a:x", "b:place-x"])
     def test_what_is_no_key_of_anybody_is_refused(self, nodes: FakeNodes, key: str) -> None:
         nodes["a"].registered("phone")

@@ -209,16 +209,12 @@ class Whole:
         name, number = inventory.split_key(key)
         found = None
         if name in (self.node.name, *self._cluster.others()):
-            round_ = self.begin(name)
-            answers = await round_.ask({name: Disconnect(number)})
+            answers = await self.begin(name).ask({name: Disconnect(number)})
             if name not in answers:
-                raise ApiError(
-                    HTTPStatus.GATEWAY_TIMEOUT,
-                    "node_silent",
-                    f"The node {quoted(name)} has not answered: whether the client is gone is not"
-                    " known.",
-                )
+                raise _silent(name)
             found = answers[name]
+        elif name and not self._cluster.is_up:
+            raise _silent(name)
         if found is None:
             raise ApiError(
                 HTTPStatus.NOT_FOUND,
@@ -226,3 +222,11 @@ class Whole:
                 f"No client has the key {quoted(key)}; it may have gone.",
             )
         return found
+
+
+def _silent(name: str) -> ApiError:
+    return ApiError(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "node_silent",
+        f"The node {quoted(name)} has not answered: whether the client is gone is not known.",
+    )
