@@ -111,10 +111,15 @@ class Sentinel(RedisServer):
     NAME = "main"
     """Of the master."""
 
-    def __init__(self, directory: Path, master: RedisServer) -> None:
-        """`directory`: for its file, which it writes itself."""
+    def __init__(self, directory: Path, master: RedisServer, password: str = "") -> None:
+        """
+        Args:
+            directory: for its file, which it writes itself.
+            master: what it watches.
+            password: what it asks for, and what it tells the master.
+        """
         self._monitored = master.port
-        super().__init__(directory)
+        super().__init__(directory, password=password)
 
     @property
     def url(self) -> str:
@@ -130,11 +135,14 @@ class Sentinel(RedisServer):
 
     def _start(self) -> Watched:
         file = self._directory / f"sentinel-{self.port}.conf"
+        password = self._password
         file.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self._directory}\n"
             f"sentinel monitor {self.NAME} 127.0.0.1 {self._monitored} 1\n"
             f"sentinel down-after-milliseconds {self.NAME} 500\n"
             f"sentinel failover-timeout {self.NAME} 2000\n"
+            + (f"requirepass {password}\n" if password else "")
+            + (f"sentinel auth-pass {self.NAME} {password}\n" if password else "")
         )
         return Watched(self._program, file, "--sentinel", cwd=self._directory)
 
@@ -205,9 +213,9 @@ def redis_server(directory: Path, *options: str, password: str = "") -> Iterator
 
 
 @contextmanager
-def sentinel(directory: Path, master: RedisServer) -> Iterator[Sentinel]:
+def sentinel(directory: Path, master: RedisServer, password: str = "") -> Iterator[Sentinel]:
     """Run a Sentinel for as long as the block takes; see Sentinel."""
-    started = Sentinel(directory, master)
+    started = Sentinel(directory, master, password)
     try:
         yield started
     finally:
