@@ -37,9 +37,10 @@ class Search:
         due_at: until when it waits, in seconds.
         again_at: when it is asked again where the place is; None: an answer is to come.
         client: what is said to it here meanwhile waits.
+        was_missing: whether nobody knew of such a place, and it is asked a second time.
     """
 
-    __slots__ = ("again_at", "claim", "client", "due_at", "found", "token")
+    __slots__ = ("again_at", "claim", "client", "due_at", "found", "token", "was_missing")
 
     def __init__(self, claim: Claim, token: str, found: Found, due_at: float) -> None:
         self.claim = claim
@@ -48,6 +49,7 @@ class Search:
         self.due_at = due_at
         self.again_at: float | None = None
         self.client: RemoteClient | None = None
+        self.was_missing = False
 
 
 class Joining:
@@ -147,6 +149,11 @@ class Joining:
 
     def _seen(self, search: Search, reply: Reply) -> None:
         if self._searches.get(search.token) is not search or reply is LOST:
+            return
+        if not reply and not search.was_missing:
+            # Its client may be faster than the node that has just given it this token.
+            search.was_missing = True
+            self._look_again(search)
             return
         if not reply:
             del self._searches[search.token]
