@@ -123,7 +123,7 @@ class Node(Cluster):
 
     def shelters(self, member: Member) -> bool:
         """See Cluster."""
-        return member.mailbox is not None and self.is_up and bool(self.neighbours.names)
+        return member.mailbox is not None and self.is_up
 
     def others(self) -> Sequence[str]:
         """See Cluster."""
@@ -228,10 +228,13 @@ class Node(Cluster):
         if not isinstance(reply, list):
             return
         live, over = reply
-        self.neighbours.see([name.decode() for name in live])
+        self._see(live)
         for name in over:
             log.warning(events.NODE_GONE, name.decode())
             self._reap(name.decode())
+
+    def _see(self, live: list[bytes]) -> None:
+        self.neighbours.see([name.decode() for name in live])
 
     def _reap(self, node: str) -> None:
         def answered(left: Reply) -> None:
@@ -252,6 +255,12 @@ class Node(Cluster):
         if not self.is_up:
             self._end()
             return
+        self._state.scripts.beat(self._part)  # tells who is there now: a node may just have come
+
+    def _part(self, reply: Reply) -> None:
+        if not isinstance(reply, list):
+            return
+        self._see(reply[0])
         others = self.neighbours.names
         ours = [member for member in self._state.places.values() if member.node is None]
         for number, member in enumerate(ours):
