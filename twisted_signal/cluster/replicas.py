@@ -9,7 +9,7 @@ does not come back while a lease lasts.
 from collections.abc import Iterable
 
 from twisted_signal.cluster.remote import RemoteClient
-from twisted_signal.cluster.scripts import LEASE_MS
+from twisted_signal.cluster.scripts import LEASE_MS, Answered, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Changed, Joined, Left, Moved, Record, Restored
 from twisted_signal.errors import SignalError
@@ -171,6 +171,15 @@ class Replicas:
         """One of ours gives way to another who has its id, as all nodes know."""
         del self._state.places[str(member.place)]
         put_out(member, self._state.registry, self._state.now_ns)
+
+    def put_back(self, room_id: str, answered: Answered = ignore) -> bool:
+        """Let our members of a room be there for all. Returns whether there are any."""
+        room = self._state.registry.rooms.get(room_id)
+        members = [] if room is None else list(room.members.values())
+        ours = [member for member in members if member.node is None]
+        if ours:
+            self._state.scripts.restore(room_id, ours, answered)
+        return bool(ours)
 
     def close_if_empty(self, room_id: str, owner: Owner | None = None) -> None:
         """Forget a room in which none of ours is. `owner`: who was the last one."""
