@@ -141,6 +141,19 @@ MANAGER_NOT_TOLD = Event(
     "The service manager cannot be told anything: %s", "manager_not_told", "reason"
 )
 
+# Other nodes
+
+NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
+PLACE_HANDED_OVER = Event(
+    "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
+)
+PLACE_TAKEN_OVER = Event(
+    "%s in room %s is kept here now, for its client to come back",
+    "place_taken_over",
+    "client",
+    "room",
+)
+
 # Certificates and keys
 
 CERTIFICATE_MADE = Event("Made a certificate for this machine: %s", "certificate_made", "path")
@@ -167,19 +180,6 @@ TURN_SECRET_UNUSABLE = Event(
 ADMIN_TOKEN_READ = Event("The token of the admin endpoint was read again", "admin_token_read")
 ADMIN_TOKEN_UNUSABLE = Event(
     "The token of the admin endpoint stays as it was: %s", "admin_token_unusable", "reason"
-)
-
-# Other nodes
-
-NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
-PLACE_HANDED_OVER = Event(
-    "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
-)
-PLACE_TAKEN_OVER = Event(
-    "%s in room %s is kept here now, for its client to come back",
-    "place_taken_over",
-    "client",
-    "room",
 )
 
 # Mistakes of the server's own, with a traceback

@@ -6,12 +6,13 @@ with what it has to say until what it said before has been passed on (`fence`).
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted_signal import event_log, events
 from twisted_signal.close_codes import REPLACED
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import Reply
+from twisted_signal.cluster.scripts import Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Adopted, Handed, Moved, PlaceState, Record
 from twisted_signal.connection import Client
@@ -117,7 +118,7 @@ class Moves:
             events.PLACE_HANDED_OVER, member.label, member.room.label, node, about=member.owner
         )
         self._state.scripts.move(
-            member, node, state, lambda reply: self._moved(record, state, member, reply)
+            member, node, state, partial(self._moved, member.room.room_id, record, state)
         )
         self._send_after(member, node)
         before.close(REPLACED, "You have resumed on another connection")
@@ -137,11 +138,19 @@ class Moves:
         self._passed_on[place] = (node, self._state.now + PASSED_ON_S)
         self._replicas.close_if_empty(room.room_id, owner)
 
-    def _moved(self, record: Record, state: PlaceState, member: Member, reply: Reply) -> None:
-        if reply == b"gone" and self._state.places.get(record.place) is member:
-            # The other node is not there any more, so it stays here.
-            self._passed_on.pop(record.place, None)
-            self._settle(member, record.resume_token, state)
+    def _moved(self, room_id: str, record: Record, state: PlaceState, reply: Reply) -> None:
+        if reply != b"away":
+            return
+        # The other node is not there any more: the place stays here.
+        registry = self._state.registry
+        room = registry.rooms.get(room_id)
+        if room is None:
+            room = registry.open(room_id, Absent(0, self.give_up), self._state.now_ns)
+            self._replicas.stale.add(room_id)
+        member = self._state.places.get(record.place) or self._replicas.add(room, record)
+        self._settle(member, record.resume_token, state)
+        if room_id in self._replicas.stale:
+            self._state.scripts.restore(room_id, [member], ignore)
 
     def _record(self, member: Member, node: str) -> Record:
         joined_at_ms = member.joined_at_ns // 1_000_000

@@ -25,9 +25,9 @@ from twisted_signal.cluster.wire import (
     Moved,
     Question,
     Reaped,
-    Refusal,
     Restored,
     Say,
+    Undelivered,
     read,
     read_where,
 )
@@ -85,7 +85,7 @@ class Node(Cluster):
             Adopted: self._moves.adopted,
             Restored: self._replicas.restored,
             Reaped: self._reaped,
-            Refusal: self._refused,
+            Undelivered: self._refused,
             Question: self._answer,
             Answer: lambda item: self.neighbours.answered(item.number, item.text),
         }
@@ -290,9 +290,9 @@ class Node(Cluster):
         if self._state.scripts.link is not None:
             self._state.scripts.link.restart("the other nodes took this one for dead")
 
-    def _refused(self, item: Refusal) -> None:
+    def _refused(self, item: Undelivered) -> None:
         error = RefusedElsewhere(item.code, item.sentence, item.target_id)
-        self._state.refuse(item.room_id, item.client_id, error)
+        self._state.tell_refused(item.room_id, item.client_id, error)
 
     def _pass_on(self, say: Say) -> None:
         message = without_frame(say.message, self._size)

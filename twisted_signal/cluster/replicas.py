@@ -231,7 +231,7 @@ class Replicas:
             except SignalError as error:
                 member = client.member
                 if member is not None:
-                    self._state.refuse(member.room.room_id, message.sender_id, error)
+                    self._state.tell_refused(member.room.room_id, message.sender_id, error)
 
     # Time, and the way to the others
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from twisted_signal.cluster.neighbours import Neighbours
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.scripts import Scripts, ignore
-from twisted_signal.cluster.wire import Refusal, Say
+from twisted_signal.cluster.wire import Say, Undelivered
 from twisted_signal.errors import NodeUnreachable, SignalError
 from twisted_signal.messages import Relayed
 from twisted_signal.outbox import Outbox
@@ -59,9 +59,9 @@ class NodeState:
         try:
             arrive(message, member, self.now_ns)
         except SignalError as error:
-            self.refuse(member.room.room_id, message.sender_id, error)
+            self.tell_refused(member.room.room_id, message.sender_id, error)
 
-    def refuse(self, room_id: str, client_id: str, error: SignalError) -> None:
+    def tell_refused(self, room_id: str, client_id: str, error: SignalError) -> None:
         """Tell a client, on whichever node, why its message was refused."""
         sender = self.registry.holder(room_id, client_id)
         if sender is None:
@@ -69,8 +69,8 @@ class NodeState:
         if sender.node is None:
             sender.owner.refuse(error)
             return
-        refusal = Refusal(room_id, client_id, error.code, str(error), error.target_id)
-        self.neighbours.of(sender.node).tell(refusal)
+        undelivered = Undelivered(room_id, client_id, error.code, str(error), error.target_id)
+        self.neighbours.of(sender.node).tell(undelivered)
 
     def failed(self, say: Say) -> None:
         """What a client of this node said did not reach another node."""
@@ -79,7 +79,7 @@ class NodeState:
             if target is not None and target.node is not None:
                 error = NodeUnreachable(target.client_id)
                 error.target_id = target.client_id
-                self.refuse(target.room.room_id, say.message.sender_id, error)
+                self.tell_refused(target.room.room_id, say.message.sender_id, error)
 
     def probe(self, client: RemoteClient, answered: Callable[[bool], None]) -> None:
         """Ask the node of a client whether the client is alive. See `remote.Probe`."""
