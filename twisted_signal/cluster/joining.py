@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Found, Joined, Taken
+from twisted_signal.cluster.link import LOST
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import LOST, Reply, ignore, token_of
+from twisted_signal.cluster.scripts import Reply, ignore, token_of
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Entered, read_record
 from twisted_signal.errors import ResumeExpired, RoomFull, Unavailable
@@ -75,6 +76,12 @@ class Joining:
         """A client may enter a room."""
         record = item.record
         join = self._joins.pop(record.place, None)
+        is_known = item.room_id in self._state.registry.rooms
+        if join is not None and item.records is None and not is_known:
+            # Who was in the room here has left meanwhile, and what is known of the room with them.
+            self._joins[record.place] = join
+            self._ask(join)
+            return
         if item.records is not None:
             owner = join.owner if join is not None else None
             self._replicas.learn(item.room_id, item.records, owner)
