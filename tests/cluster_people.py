@@ -18,12 +18,14 @@ from twisted_signal.messages import (
     IceCandidate,
     Leave,
     Message,
+    Offer,
     PeerJoined,
     PeerLeft,
     Register,
     Registered,
     RelayedIceCandidate,
     RelayedMessage,
+    RelayedOffer,
     Resume,
     Resumed,
     ServerMessage,
@@ -116,6 +118,8 @@ class Place:
     client_id: str
     peers: set[str]
     token: str | None
+    told: set[str]
+    """The peers by what it was told of their coming and going alone."""
     line: Line
     """On which it was told so."""
     received: int = 0
@@ -139,7 +143,10 @@ class Person:
     heard: dict[int, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     said: int = 0
+    offers: set[tuple[int, int]] = field(default_factory=set)
     got: list[tuple[int, int]] = field(default_factory=list)
+    is_strict: bool = False
+    """It hears of everybody who comes and goes, even where it changes its node."""
     waits: bool = False
     """For the answer to a `register` or `resume`."""
     _leaves_then: bool = False
@@ -194,6 +201,12 @@ class Person:
             self.line.say(Message(data, target_id))
         return self.said
 
+    def offer(self) -> None:
+        """Make an offer to whoever is there, or comes."""
+        assert self.line is not None
+        self.said += 1
+        self.line.say(Offer(raw([self.number, self.said])))
+
     def break_off(self) -> None:
         """Its connection is gone, which the server notices some time."""
         line, self.line = self.line, None
@@ -239,7 +252,7 @@ class Person:
             assert message.client_id not in peers
             assert self.line is not None
             names = (message.room_id, message.client_id)
-            self.place = Place(*names, peers, message.resume_token, self.line)
+            self.place = Place(*names, peers, message.resume_token, set(peers), self.line)
             self.waits = False
             return
         if isinstance(message, Error):
@@ -267,14 +280,22 @@ class Person:
         if isinstance(message, PeerJoined):
             # Who comes back hears what it has missed, of which the peers are the outcome.
             assert is_after_return or message.client_id not in self.place.peers, message
+            assert not self.is_strict or message.client_id not in self.place.told
             self.place.peers.add(message.client_id)
+            self.place.told.add(message.client_id)
         elif isinstance(message, PeerLeft):
             assert is_after_return or message.client_id in self.place.peers, message
+            assert not self.is_strict or message.client_id in self.place.told
             self.place.peers.discard(message.client_id)
+            self.place.told.discard(message.client_id)
         elif isinstance(message, RelayedMessage):
             self._hear(message.data)
         elif isinstance(message, RelayedIceCandidate):
             self._hear(message.candidate)
+        elif isinstance(message, RelayedOffer):
+            offer = tuple(msgspec.json.decode(message.sdp))
+            assert offer not in self.offers, offer
+            self.offers.add(offer)
 
     def _hear(self, data: msgspec.Raw) -> None:
         sender, number = msgspec.json.decode(data)

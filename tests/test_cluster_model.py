@@ -42,7 +42,9 @@ class ClusterModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stage = Stage()
-        self.people = [Person(number, self.stage) for number in range(PEOPLE)]
+        self.people = [
+            Person(number, self.stage, is_strict=not self.faults) for number in range(PEOPLE)
+        ]
         self.names = list(NODES)
         self.generation = 0
         self.replica: dict[bytes, Any] = {}
@@ -127,6 +129,12 @@ class ClusterModel(RuleBasedStateMachine):
         person = self.speaker(number)
         if person is not None and person.place is not None:
             person.tell(None)
+
+    @rule(number=people)
+    def offer(self, number: int) -> None:
+        person = self.speaker(number)
+        if person is not None and person.place is not None:
+            person.offer()
 
     # What happens meanwhile
 
@@ -310,6 +318,8 @@ class ClusterModel(RuleBasedStateMachine):
             assert record[6] == (person.place.token or "")
             peers = {other for there, other in records if there == room_id} - {client_id}
             assert person.place.peers == peers, (person, peers)
+            if person.is_strict:
+                assert person.place.told == peers, (person, peers)
         for node in stage.running:
             assert node.node.is_up, node.name
             for room_id, room in node.registry.rooms.items():
@@ -318,10 +328,11 @@ class ClusterModel(RuleBasedStateMachine):
                     for (in_room, client_id), record in records.items()
                     if in_room == room_id
                 }
-                assert there == {
+                here = {
                     member.client_id: (member.place, member.node)
                     for member in room.members.values()
                 }
+                assert there == here, (node.name, there, here)
         self.redis_has_only(known)
 
     def redis_has_only(self, known: dict[bytes, dict[bytes, bytes]]) -> None:

@@ -107,8 +107,9 @@ class Replicas:
         if member is not None:
             self._missing.pop(member, None)
             if member.node is not None:
-                self.point(member, record.node)
                 member.client_type = record.client_type
+                if record.node != self._state.name:  # else we have just handed it over
+                    self.point(member, record.node)
             return
         if record.node == self._state.name:
             return  # it is entering, or leaving
