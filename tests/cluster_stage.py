@@ -13,7 +13,7 @@ from plain import NOW_NS
 from simulated_redis import SimulatedRedis
 
 from twisted_signal.cluster.node import Node
-from twisted_signal.cluster.link import LOST
+from twisted_signal.cluster.scripts import LOST
 from twisted_signal.limits import Limits
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import DuplicateId, Registry

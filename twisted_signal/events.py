@@ -141,7 +141,7 @@ MANAGER_NOT_TOLD = Event(
     "The service manager cannot be told anything: %s", "manager_not_told", "reason"
 )
 
-# The cluster
+# Other nodes
 
 REDIS_CONNECTED = Event("In the cluster at %s, as node %s", "redis_connected", "redis", "node")
 REDIS_AWAY = Event("Redis is away: %s", "redis_away", "reason")
@@ -190,6 +190,9 @@ ADMIN_TOKEN_UNUSABLE = Event(
 MESSAGE_FAILED = Event("A message from %s could not be handled", "message_failed")
 ADMIN_REQUEST_FAILED = Event(
     "A request to the admin endpoint could not be answered", "admin_request_failed"
+)
+ADMIN_QUESTION_FAILED = Event(
+    "A question of another node's admin endpoint could not be answered", "admin_question_failed"
 )
 ADMIN_STREAM_FAILED = Event("What is new could not be told to a reader", "admin_stream_failed")
 PAGE_FAILED = Event("A request for a page could not be answered", "page_failed")
