@@ -187,13 +187,8 @@ class Node(Cluster):
         batch = self._to_restore[:RESTORED_AT_ONCE]
         del self._to_restore[: len(batch)]
         for number, room_id in enumerate(batch, 1):
-            room = self._state.registry.rooms.get(room_id)
-            members = [] if room is None else list(room.members.values())
-            ours = [member for member in members if member.node is None]
             then = self._restored_last if number == len(batch) else ignore
-            if ours:
-                self._state.scripts.restore(room_id, ours, then)
-            elif number == len(batch):
+            if not self._replicas.put_back(room_id, then):
                 then(None)
 
     def _restored_last(self, reply: Reply) -> None:
