@@ -161,7 +161,7 @@ class Scripts:
         """Hand a place over to another node, with what it has to know of it."""
         room_id = member.room.room_id
         arguments = [room_id, member.client_id, str(member.place), to, encode(state).decode()]
-        self._run("move", room_id, arguments, answered)
+        self._run("move", room_id, [*arguments, token_of(member)], answered)
 
     def bye(self, answered: Answered) -> None:
         """Say that the node stops."""

@@ -12,10 +12,8 @@ for i = 4, #ARGV, 5 do
     elseif record[PLACE] ~= place then
         lost[#lost + 1] = place
     elseif record[NODE] == me then
-        if record[TOKEN] ~= '' and record[TOKEN] ~= token then
-            redis.call('DEL', token_key(record[TOKEN]))
-        end
-        record[CLIENT_TYPE], record[TOKEN] = client_type, token
+        record[CLIENT_TYPE] = client_type
+        change_token(record, token)
         put(room_id, record)
     elseif token ~= '' and record[TOKEN] == token then
         -- It was taken over meanwhile, and has not gone on elsewhere.
