@@ -154,7 +154,7 @@ class Scripts:
         for member in members:
             joined_at_ms = member.joined_at_ns // 1_000_000
             arguments += [member.client_id, str(member.place), member.client_type]
-            arguments += [joined_at_ms, token_of(member)]
+            arguments += [joined_at_ms, token_of(member), int(member.is_away)]
         self._run("restore", room_id, arguments, answered)
 
     def move(self, member: Member, to: str, state: object, answered: Answered) -> None:
