@@ -239,6 +239,8 @@ class ClusterModel(RuleBasedStateMachine):
             return
         for line in list(simulated.lines):
             line.lose()
+        for person in self.people:
+            person.is_strict = False  # another node may have to take a place over as it is
         everybody_reads(self.people)
         simulated.stop()
         self.replace(node)

@@ -86,7 +86,10 @@ class Joining:
         if item.records is not None:
             owner = join.owner if join is not None else None
             self._replicas.learn(item.room_id, item.records, owner)
+        holder = self._state.registry.holder(item.room_id, record.client_id)
         member = join.answered(None) if join is not None else None
+        if holder is not None and holder.node is None and holder.owner.member is not holder:
+            self._state.forget(holder)  # it gave way
         if member is None or member.owner.member is not member:  # it does not want it any more
             self._state.scripts.leave(item.room_id, record.client_id, record.place, ignore)
             self._replicas.put_back(item.room_id)  # the client keeps what it was to give up

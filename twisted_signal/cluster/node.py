@@ -296,8 +296,9 @@ class Node(Cluster):
         member = self._state.ours(item.record.place)
         if member is None:
             self._replicas.moved(item)
-        else:
+        elif member.is_away:
             self._moves.moved_away(member, item)
+        # Else its client is here: the others took this node for dead, and will hear that it is not.
 
     def _reaped(self, _: Reaped) -> None:
         if self._state.scripts.link is not None:

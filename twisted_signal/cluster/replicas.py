@@ -181,7 +181,7 @@ class Replicas:
 
     def _put_out(self, member: Member) -> None:
         """One of ours gives way to another who has its id, as all nodes know."""
-        del self._state.places[str(member.place)]
+        self._state.forget(member)  # it may have been put back meanwhile
         put_out(member, self._state.registry, self._state.now_ns)
 
     def put_back(self, room_id: str, answered: Answered = ignore) -> bool:
