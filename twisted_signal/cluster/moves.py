@@ -13,7 +13,7 @@ from twisted_signal.backlog import Backlog
 from twisted_signal.close_codes import REPLACED
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Adopted, Handed, Moved, PlaceState, Record
 from twisted_signal.connection import Client
@@ -104,6 +104,7 @@ class Moves:
         self._is_here = is_here
         self._absent: dict[Absent, float] = {}  # until when they may come back, in seconds
         self._passed_on: dict[str, tuple[str, float]] = {}  # by the place: to which node, how long
+        self._unanswered: list[tuple[str, Record, PlaceState]] = []
 
     # From here
 
@@ -131,9 +132,7 @@ class Moves:
         log.info(
             events.PLACE_HANDED_OVER, member.label, member.room.label, node, about=member.owner
         )
-        self._state.scripts.move(
-            member, node, state, partial(self._moved, member.room.room_id, record, state)
-        )
+        self._move(member.room.room_id, record, state)
         self._send_after(member, node)
         before.close(REPLACED, "You have resumed on another connection")
 
@@ -152,7 +151,19 @@ class Moves:
         self._passed_on[place] = (node, self._state.now + PASSED_ON_S)
         self._replicas.close_if_empty(room.room_id, owner)
 
+    def _move(self, room_id: str, record: Record, state: PlaceState) -> None:
+        moved = partial(self._moved, room_id, record, state)
+        self._state.scripts.move(room_id, record, state, moved)
+
+    def connected(self) -> None:
+        """There is a way to Redis again: ask whatever was not answered."""
+        unanswered, self._unanswered = self._unanswered, []
+        for move in unanswered:
+            self._move(*move)
+
     def _moved(self, room_id: str, record: Record, state: PlaceState, reply: Reply) -> None:
+        if reply is LOST:
+            self._unanswered.append((room_id, record, state))
         if reply != b"away":
             return
         # The other node is not there any more: the place stays here.

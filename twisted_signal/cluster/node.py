@@ -166,6 +166,7 @@ class Node(Cluster):
         state.scripts.epoch = reply.decode()
         state.neighbours.link = state.scripts.link
         state.is_up = True
+        self._moves.connected()
         state.scripts.inventory(self._compare)
         self._to_restore = list(self._replicas.stale)
         self._restore_some()
