@@ -324,7 +324,7 @@ class Api:
             return file
         route, values = find(self.routes, method, path)
         asked = Asked({**values, **route.read_query(query)}, accept)
-        _check_body(body)
+        check_body(body)
         said = route.answer(self._backend, asked)
         return said if isinstance(said, Answer | Events) else _json(route.status, said)
 
@@ -339,7 +339,7 @@ def _json(status: HTTPStatus, value: object, headers: tuple[tuple[str, str], ...
     return Answer(status, JSON, msgspec.json.encode(value), _NO_STORE + headers)
 
 
-def _check_body(body: bytes) -> None:
+def check_body(body: bytes) -> None:
     """Raise ApiError if a request says what nobody would read."""
     if body.strip() not in (b"", b"{}"):
         raise ApiError(
