@@ -4,7 +4,7 @@ import pytest
 from logged import Someone
 from plain import NOW_NS, PlainClient
 
-from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull
+from twisted_signal.errors import IdTaken, PeerNotFound, ResumeExpired, RoomFull, SignalError
 from twisted_signal.limits import Limits
 from twisted_signal.messages import NAME_LENGTH
 from twisted_signal.registry import Member, Registry

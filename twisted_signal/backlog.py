@@ -37,6 +37,10 @@ class Queue(Generic[T]):
         self._size += size
         return True
 
+    def all(self) -> list[T]:
+        """Return what waits, oldest first; it waits on."""
+        return list(self._messages)
+
     def take(self) -> list[T]:
         """Return what waits, oldest first; nothing waits after that."""
         taken, self._messages, self._size = self._messages, [], 0

@@ -7,7 +7,7 @@ look at a number, and no more calls are begun than could be kept.
 
 from collections import OrderedDict
 
-from twisted_signal.errors import PeerNotFound, SignalError, TargetUnclear
+from twisted_signal.errors import NodeUnreachable, PeerNotFound, SignalError, TargetUnclear
 from twisted_signal.messages import IceCandidate, Offer, Relay
 from twisted_signal.timeline import UNSEEN, Call, Flow, Peer, StepKind
 
@@ -51,6 +51,13 @@ class Ring(OrderedDict[int, Call]):
     def tick(self) -> None:
         """A second has passed."""
         self._left = min(AT_ONCE, self._left + BEGINNINGS)
+
+
+_REASONS: dict[type[SignalError], str] = {
+    TargetUnclear: "target_unclear",
+    NodeUnreachable: "node_unreachable",
+}
+"""What is said of errors whose code says less."""
 
 
 class Calls:
@@ -131,7 +138,7 @@ class Calls:
         kind, detail = StepKind.TARGET_MISSING, message.kind
         if not isinstance(error, PeerNotFound):
             kind = StepKind.NOT_DELIVERED
-            reason = "target_unclear" if isinstance(error, TargetUnclear) else error.code
+            reason = _REASONS.get(type(error), error.code)
             detail = f"{message.kind}: {reason}"
         elif last.kind is kind and last.by == by:
             detail = last.detail or detail  # one step for all candidates

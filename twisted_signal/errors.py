@@ -10,6 +10,9 @@ SignalError
 ├── ResumeExpired     resume_expired
 ├── RateLimited       rate_limited
 ├── PeerUnreachable   peer_unreachable
+├── NodeUnreachable   peer_unreachable, for a peer on another node
+│   └── RefusedElsewhere   what another node says
+├── Unavailable       unavailable
 ├── PeerNotFound      peer_not_found
 ├── NobodyThere       peer_not_found, for a message without a target
 ├── TargetUnclear     peer_not_found, for a message without a target
@@ -152,6 +155,43 @@ class PeerUnreachable(SignalError):
             f"Peer {quoted(peer_id)} has lost its connection, and {limit} wait for it already."
             " Send this again when it is back; peer_left tells if it is not.",
         )
+
+
+class NodeUnreachable(SignalError):
+    """The peer is on another node, to which there is no way at the moment."""
+
+    code = "peer_unreachable"
+
+    def __init__(self, peer_id: str) -> None:
+        super().__init__(
+            f"Peer {quoted(peer_id)} is on another node of this server, which cannot be reached at"
+            " the moment. Send this again in some seconds; peer_left tells if it is gone."
+        )
+
+
+class Unavailable(SignalError):
+    """Who may enter is decided with other nodes, and there is no way to them."""
+
+    code = "unavailable"
+
+    def __init__(self, waited_s: int, retry_after_ms: int) -> None:
+        super().__init__(
+            f"The nodes of this server could not agree on your place within {waited_s} s."
+            f" Try again in {retry_after_ms} ms."
+        )
+        self.retry_after_ms = retry_after_ms
+
+
+class RefusedElsewhere(NodeUnreachable):
+    """Another node refused a message, with an error of these.
+
+    Attributes:
+        code: that error's.
+    """
+
+    def __init__(self, code: str, sentence: str, target_id: str | None) -> None:
+        SignalError.__init__(self, sentence, target_id)
+        self.code = code  # type: ignore[misc] # it is another for each
 
 
 class PeerNotFound(SignalError):

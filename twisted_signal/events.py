@@ -173,6 +173,19 @@ WORKER_NOT_STARTED = Event(
 )
 WORKER_NOT_ASKED = Event("Worker %d does not answer: %s", "worker_not_asked", "number", "reason")
 
+# Other nodes
+
+NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
+PLACE_HANDED_OVER = Event(
+    "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
+)
+PLACE_TAKEN_OVER = Event(
+    "%s in room %s is kept here now, for its client to come back",
+    "place_taken_over",
+    "client",
+    "room",
+)
+
 # Certificates and keys
 
 CERTIFICATE_MADE = Event("Made a certificate for this machine: %s", "certificate_made", "path")

@@ -8,10 +8,29 @@ idea is that of XEP-0198). Each answered ping tells how much arrived, and frees 
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from msgspec import Struct
+
 from twisted_signal.backlog import Queue
 from twisted_signal.connection import Client
 from twisted_signal.errors import InvalidMessage, PeerUnreachable, ResumeExpired
-from twisted_signal.messages import ServerMessage, payload_size
+from twisted_signal.messages import ServerMessage, ServerShutdown, payload_size
+
+
+class Kept(Struct, frozen=True):
+    """What a mailbox knows of what its client got, and what not: for another node.
+
+    Attributes:
+        delivered: how many messages were given to the connection.
+        lost: how many of the last of them have not arrived, so far as the network knows.
+        sent: the last of them.
+        waiting: what came when there was no connection.
+    """
+
+    delivered: int
+    lost: int
+    sent: list[ServerMessage]
+    waiting: list[ServerMessage]
+
 
 MAX_MESSAGES = 256
 """How many messages wait for a client whose connection has broken."""
@@ -53,6 +72,29 @@ class Mailbox:
         self._kept: deque[ServerMessage] = deque()
         self._kept_size = 0
 
+    def kept(self) -> Kept:
+        """Return what it keeps, which stays there."""
+        sent = list(self._kept)
+        return Kept(self._delivered, self.client.lost_of(sent), sent, self._waiting.all())
+
+    @classmethod
+    def of(cls, kept: Kept | None, client: Client, client_id: str, token: str) -> "Mailbox":
+        """Return the mailbox of a place that another node had, without a connection.
+
+        Args:
+            kept: what was kept there; None: nobody knows.
+            client: stands for the connection that there was.
+        """
+        mailbox = cls(client, client_id, token)
+        mailbox.disconnect()
+        if kept is not None:
+            mailbox._delivered = kept.delivered
+            mailbox._kept = deque(kept.sent)
+            mailbox._kept_size = sum(map(payload_size, kept.sent))
+            for message in kept.waiting:
+                mailbox._waiting.add(message, payload_size(message))
+        return mailbox
+
     def disconnect(self) -> None:
         """The connection has broken."""
         self.is_connected = False
@@ -83,6 +125,8 @@ class Mailbox:
         if lost > len(self._kept):
             raise ResumeExpired
         missed = [*list(self._kept)[len(self._kept) - lost :], *self._waiting.take()]
+        # That a server goes down is of no interest on another one.
+        missed = [message for message in missed if not isinstance(message, ServerShutdown)]
         before = self.client
         self.token = token
         self._connect(client)

@@ -7,7 +7,7 @@ Other dialects (see `twisted_signal.dialects`) translate their shapes into these
 """
 
 import logging
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 from msgspec import Meta, Raw, Struct
 from msgspec.structs import replace
@@ -333,7 +333,7 @@ ServerMessage = (
 """What the server can say."""
 
 
-_PAYLOADS = {
+_PAYLOADS: dict[type, str] = {
     Offer: "sdp",
     Answer: "sdp",
     IceCandidate: "candidate",
@@ -349,7 +349,24 @@ MAX_REST = 1024
 """Bytes of a frame, beside what is relayed of it, that may be kept as long as that."""
 
 
-def without_frame(message: ClientMessage, frame_size: int) -> ClientMessage:
+_SAID: dict[type, type[Relay | Message]] = {
+    RelayedOffer: Offer,
+    RelayedAnswer: Answer,
+    RelayedIceCandidate: IceCandidate,
+    RelayedMessage: Message,
+}
+
+
+def said(message: Relayed, target_id: str) -> Relay | Message:
+    """Return what a peer said, as it said it. `target_id`: to whom."""
+    payload = getattr(message, _PAYLOADS[type(message)])
+    return _SAID[type(message)](payload, target_id)
+
+
+Said = TypeVar("Said", bound=ClientMessage | ServerMessage)
+
+
+def without_frame(message: Said, frame_size: int) -> Said:
     """Return a message that keeps no large frame in memory for a small part of it.
 
     Raw JSON is a part of the frame that it came in, not a copy (`msgspec.Raw`), and bounds on what

@@ -71,6 +71,7 @@ MESSAGES_REFUSED = (
     "peer_unreachable",
     "resume_expired",
     "room_full",
+    "unavailable",
     "unknown_type",
     NO_REASON,
 )

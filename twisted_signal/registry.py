@@ -243,7 +243,7 @@ class Registry:
         log.info(events.ROOM_OPENED, room.label, about=owner)
         return room
 
-    def close(self, room: Room, owner: Owner) -> None:
+    def close(self, room: Room, owner: Owner | None) -> None:
         """Forget a room, with those in it, who are on other nodes. `owner`: who left it last."""
         del self.rooms[room.room_id]
         log.info(events.ROOM_CLOSED, room.label, about=owner)
@@ -285,6 +285,12 @@ class Registry:
         self._resumable[token] = member
         member.client = member.mailbox = Mailbox(member.client, member.client_id, token)
         return token
+
+    def bring(self, member: Member, mailbox: Mailbox) -> None:
+        """Let a member be on this node that was on another one. `mailbox`: what waits for it."""
+        self._resumable[mailbox.token] = member
+        member.client = member.mailbox = mailbox
+        self.tally.members += 1
 
     def forget(self, member: Member) -> None:
         """Let a member's place be lost with its connection, if it was not so."""

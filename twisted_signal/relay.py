@@ -1,7 +1,7 @@
 """What peers say to each other: whom it is for, and what becomes of it where nobody is there."""
 
 from twisted_signal import event_log, events
-from twisted_signal.backlog import Backlog
+from twisted_signal.backlog import Backlog, Waiting
 from twisted_signal.close_codes import REPLACED
 from twisted_signal.errors import (
     NobodyThere,
@@ -17,11 +17,16 @@ from twisted_signal.messages import (
     PeerJoined,
     PeerLeft,
     Relay,
+    Relayed,
+    said,
 )
 from twisted_signal.registry import Member, Registry, Room
 from twisted_signal.timeline import UNSEEN
 
 log = event_log.logger(__name__)
+
+MOST_AGAIN = 64
+"""Messages from other nodes that are told again to a client that registers itself."""
 
 
 def relay(message: Relay, sender: Member, now_ns: int) -> None:
@@ -75,12 +80,43 @@ def send(message: Message, sender: Member) -> None:
             log.debug(events.NOT_RELAYED, sender.label, peer.label, error, about=sender.owner)
 
 
+def arrive(message: Relayed, target: Member, now_ns: int) -> None:
+    """Give a member what a peer on another node says to it.
+
+    Args:
+        now_ns: when it came, in nanoseconds since 1970.
+
+    Raises:
+        SignalError: the target cannot get it.
+    """
+    sender = target.room.members.get(message.sender_id)
+    if sender is None:  # it left meanwhile
+        target.client.deliver(message)
+        return
+    relayed = said(message, target.client_id)
+    _pass_on(relayed, sender, target)
+    if isinstance(relayed, Message):
+        return
+    _see(relayed, sender, target, now_ns)
+    # What had waited is not told from what had not. More than waits there do not matter here.
+    again = target.handed_over
+    if again is not None and isinstance(relayed, Waiting) and len(again) < MOST_AGAIN:
+        again.append((sender, relayed))
+
+
 def tell_room(room: Room, message: PeerJoined | PeerLeft, about: Member) -> None:
     """Tell everybody else in a room who comes or goes."""
     # A copy: what a delivery sets off must not change the room that is walked through.
     for member in list(room.members.values()):
         if member is not about:
             member.client.deliver(message)
+
+
+def depart(member: Member, registry: Registry, now_ns: int) -> None:
+    """Let a client of this node leave its room, and tell the others there."""
+    log.info(events.CLIENT_LEFT, member.label, member.room.label, about=member.owner)
+    registry.leave(member, now_ns)
+    tell_room(member.room, PeerLeft(member.client_id), member)
 
 
 def put_out(holder: Member, registry: Registry, now_ns: int) -> None:
@@ -127,8 +163,8 @@ def _pass_on(message: Relay | Message, sender: Member, target: Member) -> None:
     sender.last_partner = target.client_id
     target.last_partner = sender.client_id
     if log.isEnabledFor(message.log_level):  # for candidates, most of all, it is not
-        said = (message.kind, sender.label, target.label)
-        log.say(message.log_level, events.RELAYED, said, sender.owner)
+        words = (message.kind, sender.label, target.label)
+        log.say(message.log_level, events.RELAYED, words, sender.owner)
 
 
 def _see(message: Relay, sender: Member, target: Member, now_ns: int) -> None:
@@ -172,8 +208,8 @@ def _wait(message: Relay, member: Member, now_ns: int) -> None:
     if isinstance(message, Offer):
         member.room.calls.wait(member.room.room_id, member, now_ns)
     if log.isEnabledFor(message.log_level):
-        said = (message.kind, member.label, member.room.label)
-        log.say(message.log_level, events.KEPT, said, member.owner)
+        words = (message.kind, member.label, member.room.label)
+        log.say(message.log_level, events.KEPT, words, member.owner)
 
 
 def _hand_over(sender: Member, target: Member, now_ns: int) -> None:

@@ -113,6 +113,8 @@ def not_delivered(case: Case) -> Diagnosis | None:
         " Give it a room of its own (?room=…), or let the other one call.",
         "peer_unreachable": f"The connection of {whom} is broken, and so much waits for it that the"
         f" {what} of {who} was refused.",
+        "node_unreachable": f"{whom} is on another node of this cluster, and there was no way to it"
+        f" for the {what} of {who}: /readyz and the log of either node say why.",
         "peer_not_found": f"{who} sent its {what} to nobody in particular, and nobody else is in"
         f" {case.room} for whom it could wait.",
         "invalid_message": f"{whom} cannot be told the {what} of {who}: it speaks the app's"

@@ -151,7 +151,8 @@ class SignalFactory(ChannelFactory):
         gone = self._all_gone = Deferred()
         with self.outbox:
             for protocol in list(self.connections):
-                protocol.deliver(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
+                if protocol.session is not None:
+                    protocol.session.tell(ServerShutdown(random.randrange(SPREAD_MS)))  # noqa: S311 - no secret
                 protocol.close(GOING_AWAY, "The server is going down")
         return gone
 

@@ -20,7 +20,6 @@ from twisted_signal.messages import (
     ListPeers,
     Message,
     PeerDescription,
-    PeerLeft,
     Peers,
     Ping,
     Pong,
@@ -30,7 +29,7 @@ from twisted_signal.messages import (
     Token,
 )
 from twisted_signal.registry import Member
-from twisted_signal.relay import relay, send, tell_room
+from twisted_signal.relay import depart, relay, send
 from twisted_signal.text import quoted, without_sdp, without_tokens
 from twisted_signal.timeline import StepKind
 
@@ -55,6 +54,11 @@ class Session(Entrance):
         """Whether its place is kept without a connection."""
         return self.member is not None and self.member.is_away
 
+    @property
+    def is_sheltered(self) -> bool:
+        """Whether its place outlives this server, which is about to stop."""
+        return self.member is not None and self._cluster.shelters(self.member)
+
     def handle(self, message: ClientMessage, now_ns: int) -> None:  # noqa: C901 - a case a message
         """See Entrance."""
         member = self.member
@@ -67,7 +71,7 @@ class Session(Entrance):
             case Resume():
                 self._resume(message, now_ns)
             case Ping():
-                self._tell(Pong(now_ns // 1_000_000))
+                self.tell(Pong(now_ns // 1_000_000))
             case Token():
                 self._renew(message.token, now_ns, member)
             case ClientReport():
@@ -80,7 +84,7 @@ class Session(Entrance):
             case ListPeers():
                 self._list_peers(member)
             case AskIceServers():
-                self._tell(IceServers(self._ice_servers(member, now_ns), self._ice.lifetime_ms))
+                self.tell(IceServers(self._ice_servers(member, now_ns), self._ice.lifetime_ms))
             case Leave():  # pragma: no branch - the union ends here
                 self._claim = None  # nothing waits for it: who has a place does not wait
                 self._leave(member, now_ns)
@@ -89,7 +93,7 @@ class Session(Entrance):
         """See Entrance."""
         who = f"a message from {self.label}"
         self._registry.refusals.note(error.code, who, f"{error.code}: {error}", self)
-        self._tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
+        self.tell(Error(error.code, str(error), error.target_id, error.retry_after_ms))
 
     def end(self, now_ns: int) -> None:
         """The client is gone for good: leave the room. Once is enough, more does no harm."""
@@ -116,13 +120,14 @@ class Session(Entrance):
         log.info(events.CONNECTION_LOST, member.label, member.room.label, about=self)
         return True
 
-    def _tell(self, message: ServerMessage) -> None:
+    def tell(self, message: ServerMessage) -> None:
+        """Tell the client something, which counts among what it gets."""
         client = self._client if self.member is None else self.member.client
         client.deliver(message)
 
     def _list_peers(self, member: Member) -> None:
         peers = [PeerDescription(peer.client_id, peer.client_type) for peer in member.peers()]
-        self._tell(Peers(member.room.room_id, peers))
+        self.tell(Peers(member.room.room_id, peers))
 
     def _admitted(self, message: Register, now_ns: int) -> Register:
         """Return what the client registers as, by its token.
@@ -138,7 +143,5 @@ class Session(Entrance):
         return replace(message, client_id=identity.client_id, client_type=identity.client_type)
 
     def _leave(self, member: Member, now_ns: int) -> None:
-        log.info(events.CLIENT_LEFT, member.label, member.room.label, about=self)
-        self._registry.leave(member, now_ns)
-        tell_room(member.room, PeerLeft(member.client_id), member)
+        depart(member, self._registry, now_ns)
         self._cluster.leave(member)

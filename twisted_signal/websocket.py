@@ -212,7 +212,8 @@ class SignalProtocol(Channel):
         if code not in (None, close_codes.NORMAL, close_codes.GOING_AWAY) and not isReply:
             said = quoted((reasonUtf8 or b"").decode("utf-8"))
             log.warning(events.CLOSING, self._session.label, code, said, about=self._session)
-        if isReply and self.remoteCloseCode not in (None, close_codes.NORMAL):
+        is_broken = isReply and self.remoteCloseCode not in (None, close_codes.NORMAL)
+        if is_broken or (code == close_codes.GOING_AWAY and self._session.is_sheltered):
             self._lose(self._session)
         else:
             self._session.end(self.factory.now_ns())

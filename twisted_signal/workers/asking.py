@@ -41,8 +41,10 @@ class Reply(NamedTuple):
 class _QuietPool(HTTPConnectionPool):
     """Makes connections of which there are no lines in the log, as there would be for each."""
 
-    def _factory(self, quiescentCallback: Any, metadata: Any) -> Any:
-        """See HTTPConnectionPool, for which it is a class."""
+    def _factory(  # type: ignore[override] # it is a class there
+        self, quiescentCallback: Any, metadata: Any
+    ) -> Any:
+        """See HTTPConnectionPool."""
         factory = HTTPConnectionPool._factory(quiescentCallback, metadata)  # noqa: SLF001 - see above
         factory.noisy = False
         return factory

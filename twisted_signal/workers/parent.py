@@ -180,7 +180,8 @@ class Parent(MultiService):
 
     def pass_reload_on(self) -> None:
         """Let the workers do what SIGHUP is for."""
-        self.workers.signal("HUP")
+        for worker in self.workers.all:
+            worker.reload()
 
     def drain(self, why: str) -> None:
         """End the process as SIGTERM does, if it is not ending. `why`: for the log."""

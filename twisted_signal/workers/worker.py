@@ -162,6 +162,7 @@ class Worker:
         self._process: Any = None
         self._began = 0.0
         self._silent_for = 0
+        self._is_to_reload = False
         self._next: IDelayedCall | None = None
         self._gone: Deferred[None] | None = None
         self._is_stopping = False
@@ -172,6 +173,7 @@ class Worker:
         """Start a process."""
         self._next = None
         self._silent_for = 0
+        self._is_to_reload = False
         self._began = self._reactor.seconds()
         self.restarts += 1
         told = {"NOTIFY_SOCKET": self._path, "WATCHDOG_USEC": str(SILENT * 1_000_000)}
@@ -179,7 +181,9 @@ class Worker:
         try:
             self._process = self._reactor.spawnProcess(Running(self), **launch._asdict())
         except OSError as error:  # there is no memory, or there are too many processes
-            self.ended(error.strerror or str(error))
+            reason = error.strerror or str(error)
+            wait = self._start_later()
+            log.error(events.WORKER_NOT_STARTED, self.number, reason, wait)  # noqa: TRY400 - it says all
             return
         self.process_id = self._process.pid
         self.state = State.STARTING
@@ -203,6 +207,13 @@ class Worker:
         if self._process is not None:
             with suppress(ProcessExitedAlready):
                 self._process.signalProcess(name)
+
+    def reload(self) -> None:
+        """Send SIGHUP, but not before it is ready: until then that would end it."""
+        if self.state is State.READY:
+            self.signal("HUP")
+        else:
+            self._is_to_reload = True
 
     def stop(self) -> "Deferred[None]":
         """Send SIGTERM; the Deferred fires when the process is gone. No other follows."""
@@ -233,11 +244,16 @@ class Worker:
             assert self._gone is not None
             self._gone.callback(None)
         else:
-            wait = self._backoff.after(self._reactor.seconds() - self._began)
-            log.error(events.WORKER_ENDED, self.number, self.process_id, how, wait)
             self.state = State.ENDED
-            self._next = self._reactor.callLater(wait, self.start)
+            wait = self._start_later()
+            log.error(events.WORKER_ENDED, self.number, self.process_id, how, wait)
         self._changed()
+
+    def _start_later(self) -> float:
+        """Start another process in a while; return in how many seconds."""
+        wait = self._backoff.after(self._reactor.seconds() - self._began)
+        self._next = self._reactor.callLater(wait, self.start)
+        return wait
 
     def _close(self) -> None:
         self.state = State.ENDED
@@ -253,6 +269,8 @@ class Worker:
         elif "READY" in words and self.state is State.STARTING:
             self.state = State.READY
             log.info(events.WORKER_READY, self.number)
+            if self._is_to_reload:
+                self.reload()
         else:
             return
         self._changed()

@@ -1,0 +1,6 @@
+-- A member has left its room. ARGV: 3 room_id, 4 client_id, 5 place.
+local record = find(ARGV[4])
+if record and record[PLACE] == ARGV[5] and record[NODE] == me then
+    remove(ARGV[3], record, 'left', me)
+end
+return 'ok'

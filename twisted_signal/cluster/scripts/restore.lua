@@ -1,0 +1,38 @@
+-- A node that was away puts its members of a room back, and is told who is there.
+--
+-- ARGV: 3 room_id, then for each of them client_id, place, client_type, joined_at_ms, resume_token.
+local room_id = ARGV[3]
+local lost = {}
+for i = 4, #ARGV, 5 do
+    local client_id, place, client_type, token = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
+    local record = find(client_id)
+    if not record then
+        local written = add(room_id, me, place, client_id, client_type, ARGV[i + 3], token)
+        tell_room(me, '"joined"', text(room_id), written)
+    elseif record[PLACE] ~= place then
+        lost[#lost + 1] = place
+    elseif record[NODE] == me then
+        if record[TOKEN] ~= '' and record[TOKEN] ~= token then
+            redis.call('DEL', token_key(record[TOKEN]))
+        end
+        record[CLIENT_TYPE], record[TOKEN] = client_type, token
+        put(room_id, record)
+    elseif token ~= '' and record[TOKEN] == token then
+        -- It was taken over meanwhile, and has not gone on elsewhere.
+        tell_room(me, '"moved"', text(room_id), (move(room_id, record, me)))
+        record = nil
+    else
+        lost[#lost + 1] = place
+    end
+end
+local records = redis.call('HVALS', room_key)
+for _, written in ipairs(records) do
+    -- Whoever is in a room has a node with a lease, which ends if nobody is there.
+    local node = cjson.decode(written)[NODE]
+    if not redis.call('ZSCORE', KEYS[2], node) then
+        redis.call('ZADD', KEYS[2], whole(now_ms()), node)
+    end
+end
+local names = #lost > 0 and cjson.encode(lost) or '[]'
+tell(me, '"restored"', text(room_id), '[' .. table.concat(records, ',') .. ']', names)
+return 'ok'

@@ -1,0 +1,93 @@
+"""What the parts of a node share: its name, its rooms, its way to the others, and the time."""
+
+from collections.abc import Callable
+
+from twisted_signal.cluster.neighbours import Neighbours
+from twisted_signal.cluster.remote import RemoteClient
+from twisted_signal.cluster.scripts import Scripts, ignore
+from twisted_signal.cluster.wire import Say, Undelivered
+from twisted_signal.errors import NodeUnreachable, SignalError
+from twisted_signal.messages import Relayed
+from twisted_signal.outbox import Outbox
+from twisted_signal.registry import Member, Registry
+from twisted_signal.relay import arrive
+
+
+class NodeState:
+    """A node of a cluster.
+
+    Attributes:
+        name: its name.
+        registry: the rooms in which it has a client, with all who are there.
+        places: all members of those rooms by what the cluster calls their places.
+        scripts: run in Redis.
+        neighbours: the other nodes.
+        is_up: whether there is a way to them, and Redis knows that this node is there.
+        now: seconds, of a clock that only goes on.
+        now_ns: the wall clock, in nanoseconds since 1970.
+    """
+
+    def __init__(self, name: str, registry: Registry, outbox: Outbox) -> None:
+        self.name = name
+        self.registry = registry
+        self.places: dict[str, Member] = {}
+        self.neighbours = Neighbours(name, outbox, self.failed)
+        self.scripts = Scripts(name, self.neighbours.flush)
+        self.is_up = False
+        self.now = 0.0
+        self.now_ns = 0
+        self._last_place = 0
+
+    def new_place(self) -> str:
+        """Return a name for a place that no other has or had."""
+        self._last_place += 1
+        return f"{self.name}.{self._last_place:x}"
+
+    def ours(self, place: str) -> Member | None:
+        """Return the member of this node with that place."""
+        member = self.places.get(place)
+        return member if member is not None and member.node is None else None
+
+    def forget(self, member: Member) -> None:
+        """A member of this node has left, as those know who are here."""
+        place = str(member.place)
+        if self.places.pop(place, None) is not None:
+            self.scripts.leave(member.room.room_id, member.client_id, place, ignore)
+
+    def deliver(self, member: Member, message: Relayed) -> None:
+        """Tell a member of this node what a peer says, or the peer why that cannot be."""
+        try:
+            arrive(message, member, self.now_ns)
+        except SignalError as error:
+            self.tell_refused(member.room.room_id, message.sender_id, error)
+
+    def tell_refused(self, room_id: str, client_id: str, error: SignalError) -> None:
+        """Tell a client, on whichever node, why its message was refused."""
+        sender = self.registry.holder(room_id, client_id)
+        if sender is None:
+            return
+        if sender.node is None:
+            sender.owner.refuse(error)
+            return
+        undelivered = Undelivered(room_id, client_id, error.code, str(error), error.target_id)
+        self.neighbours.of(sender.node).tell(undelivered)
+
+    def failed(self, say: Say) -> None:
+        """What a client of this node said did not reach another node."""
+        for place in say.places:
+            target = self.places.get(place)
+            if target is not None and target.node is not None:
+                error = NodeUnreachable(target.client_id)
+                error.target_id = target.client_id
+                self.tell_refused(target.room.room_id, say.message.sender_id, error)
+
+    def probe(self, client: RemoteClient, answered: Callable[[bool], None]) -> None:
+        """Ask the node of a client whether the client is alive. See `remote.Probe`."""
+        patience = self.registry.limits.probe_timeout + 1
+        self.neighbours.ask(
+            client.neighbour.name,
+            "alive",
+            client.place,
+            lambda text: answered(text == "yes"),
+            patience,
+        )
