@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
 """Seconds to wait for what must come; only a failing test waits that long."""
+
+Found = TypeVar("Found")
 
 
 class Watched:
@@ -67,13 +70,15 @@ class Watched:
         def search() -> re.Match[str] | None:
             return next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
 
-        with self._grown:
-            self._grown.wait_for(
-                lambda: search() is not None or "(end of output)" in self.lines, timeout
-            )
-            found = search()
+        found = self.wait_until(search, timeout)
         assert found is not None, f"no line with {pattern!r} in:\n{self.output}"
         return found
+
+    def wait_until(self, look: Callable[[], Found], timeout: float = PATIENCE) -> Found:
+        """Return what a look at the output finds, once that is something, or there is no more."""
+        with self._grown:
+            self._grown.wait_for(lambda: look() or "(end of output)" in self.lines, timeout)
+            return look()
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Return the exit status, once the process has ended."""

@@ -6,6 +6,7 @@
 import errno
 import json
 import os
+import select
 import shutil
 import socket
 import stat
@@ -221,6 +222,7 @@ class Lifeline:
         """`gone`: called then, once."""
         self._reactor = reactor
         self._gone = gone
+        self._is_over = False
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -232,11 +234,14 @@ class Lifeline:
         return "lifeline"
 
     def connectionLost(self, _reason: Any) -> None:
-        """The reactor ends. A hook of IFileDescriptor."""
+        """It has ended, or the reactor has. A hook of IFileDescriptor."""
+        self.doRead()
 
     def doRead(self) -> None:
-        """Nothing is ever written to it: it has ended. A hook of IReadDescriptor."""
-        if not os.read(LIFELINE, 1):
+        """See whether it has ended: nothing is ever written to it. A hook of IReadDescriptor."""
+        is_readable, _, _ = select.select([LIFELINE], [], [], 0)
+        if is_readable and not self._is_over:
+            self._is_over = True
             self._reactor.removeReader(self)
             self._gone()
 
