@@ -35,7 +35,7 @@ def worker_of(server: Parent, caller: Caller) -> int:
 def is_served(caller: Caller) -> bool:
     """Tell whether somebody answers a client."""
     caller.say(type="nonsense")
-    return caller.hear()["type"] == "error"  # there is no such message
+    return bool(caller.hear()["type"] == "error")  # there is no such message
 
 
 def one_of_each(server: Parent, stack: ExitStack) -> dict[int, Caller]:

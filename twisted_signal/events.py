@@ -175,6 +175,9 @@ WORKER_NOT_ASKED = Event("Worker %d does not answer: %s", "worker_not_asked", "n
 
 # Other nodes
 
+REDIS_CONNECTED = Event("In the cluster at %s, as node %s", "redis_connected", "redis", "node")
+REDIS_AWAY = Event("Redis is away: %s", "redis_away", "reason")
+REDIS_BACK = Event("Redis is back after %.1f s", "redis_back", "seconds")
 NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
 PLACE_HANDED_OVER = Event(
     "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
@@ -220,8 +223,12 @@ MESSAGE_FAILED = Event("A message from %s could not be handled", "message_failed
 ADMIN_REQUEST_FAILED = Event(
     "A request to the admin endpoint could not be answered", "admin_request_failed"
 )
+ADMIN_QUESTION_FAILED = Event(
+    "A question of another node's admin endpoint could not be answered", "admin_question_failed"
+)
 ADMIN_STREAM_FAILED = Event("What is new could not be told to a reader", "admin_stream_failed")
 PAGE_FAILED = Event("A request for a page could not be answered", "page_failed")
+CLUSTER_FAILED = Event("What was heard of the cluster could not be handled", "cluster_failed")
 CONNECTION_FAILED = Event("A connection failed", "connection_failed")
 CONNECTION_END_FAILED = Event("A connection did not end as it should", "connection_end_failed")
 SENDING_FAILED = Event("What waited for a client could not be sent", "sending_failed")

@@ -175,8 +175,6 @@ OPTIONS = (
         default=str(TURN_TTL),
         is_live=True,
     ),
-    # Until the cluster brings its own: what is said of it here is checked in its absence, too.
-    Option("redis-url", "Share rooms with other servers by this Redis."),
     Option(
         "workers",
         "Processes that share the work, and the ports; more than one need --redis-url.",
@@ -200,6 +198,16 @@ OPTIONS = (
     Option(
         "admin-token-file",
         "Let only who shows the token in this file ask there; a must beyond this machine.",
+        is_path=True,
+    ),
+    Option(
+        "redis-url",
+        "Be one of several servers that behave as one, by the Redis at this URL, such as"
+        " redis://host:6379/0.",
+    ),
+    Option(
+        "redis-password-file",
+        "Password for it, in place of one in the URL.",
         is_path=True,
     ),
     Option(

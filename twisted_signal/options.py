@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.python import usage
 
@@ -16,7 +16,7 @@ from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.command_line import CommandLine
 from twisted_signal.config.settings import Setting, Value
 from twisted_signal.inheritance import Inheritance, adoptable
-from twisted_signal.keys import KeyFiles, UnusableKey
+from twisted_signal.keys import KeyFiles, UnusableKey, read_secret
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.log_bounds import LogBounds
@@ -39,6 +39,9 @@ from twisted_signal.self_signed import Rehearsed, SelfSigned, default_directory
 from twisted_signal.service import Listener, Reactor
 from twisted_signal.text import quoted
 
+if TYPE_CHECKING:
+    from twisted_signal.cluster.endpoints import Endpoints
+
 
 class Options(CommandLine):
     """The command line of `twistd vislam-signal` and `vislam-signal serve`.
@@ -60,6 +63,7 @@ class Options(CommandLine):
         workers: how many processes share the work.
         inheritance: what this process has from its parent; None: it is no worker.
         directory: where relative paths begin.
+        redis: the way to the Redis of the cluster; None: there is no cluster.
     """
 
     address: str | None = None
@@ -74,6 +78,7 @@ class Options(CommandLine):
     relays: Relays
     admin: AdminPlace | None
     workers: int
+    redis: "Endpoints | None"
 
     def __init__(
         self, environment: Mapping[str, str] = os.environ, *, is_rehearsal: bool = False
@@ -184,6 +189,7 @@ class Options(CommandLine):
         self.relays = Relays(
             self["stun-uri"], self["turn-uri"], self["turn-secret-file"], self.number("turn-ttl")
         )
+        self.redis = self._find_redis()
         self.workers = self._find_workers()
         self.listeners = self._find_listeners()
         self.admin = self._find_admin()
@@ -307,6 +313,35 @@ class Options(CommandLine):
         if self["tls-port"] is not None:
             raise usage.UsageError("--tls-port is of no use without --tls-cert or --self-signed")
         return None
+
+    def _find_redis(self) -> "Endpoints | None":
+        url, password_file = self["redis-url"], self["redis-password-file"]
+        if url is None:
+            if password_file is not None:
+                raise usage.UsageError("--redis-password-file is of no use without --redis-url")
+            return None
+        if find_spec("txredisapi") is None or find_spec("hiredis") is None:
+            raise usage.UsageError(
+                "--redis-url needs txredisapi and hiredis: pip install 'vislam-signal[redis]'"
+            )
+        # Nothing of it is there for a server by itself.
+        from twisted_signal.cluster.address import UnusableUrl, redis_address
+        from twisted_signal.cluster.endpoints import Endpoints
+
+        password = None
+        if password_file is not None:
+            try:
+                password = read_secret(Path(password_file), 1, "password").decode()
+            except UnicodeDecodeError:
+                raise usage.UsageError(
+                    f"--redis-password-file {quoted(password_file)} holds no text in UTF-8"
+                ) from None
+            except UnusableKey as error:
+                raise usage.UsageError(f"--redis-password-file {error}") from None
+        try:
+            return Endpoints(redis_address(url, password))
+        except UnusableUrl as error:
+            raise usage.UsageError(f"--redis-url {error}") from None
 
     def _state_directory(self) -> Path:
         directory = self["state-dir"]

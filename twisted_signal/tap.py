@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
 
-from twisted_signal.admin.start import add_admin
+from twisted_signal.admin.start import add_admin, answer_others
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
@@ -53,9 +53,16 @@ def makeService(options: Options) -> IService:
 def _server(options: Options, reactor: Reactor) -> SignalService:
     """Return what serves clients."""
     raise_limit(options.limits.max_clients)
+    registry = Registry(options.limits, options.duplicate_id)
+    node = None
+    if options.redis is not None:
+        # A server by itself does without what this needs.
+        from twisted_signal.membership import join_cluster, make_node
+
+        node = make_node(registry, options.outbox)
     factory = SignalFactory(
         reactor,
-        Registry(options.limits, options.duplicate_id),
+        registry,
         limits=options.limits,
         verifier=options.verifier,
         outbox=options.outbox,
@@ -63,14 +70,17 @@ def _server(options: Options, reactor: Reactor) -> SignalService:
         origins=options.origins,
         ice=options.relays.provider,
         log_bounds=options.log_bounds,
+        cluster=node,
     )
     service = SignalService(reactor, factory, options.listeners)
     if not options["no-web"]:
         wants_token = options.verifier is not None
         website = Website(service.urls, wants_token=wants_token, now=reactor.seconds())
         factory.pages = Pages(website, reactor, factory.server)
-    if options.admin is not None:
-        add_admin(service, options.admin, reactor)
+    answering = answer_others(service)
+    admin = None if options.admin is None else add_admin(answering, options.admin, reactor)
+    if options.redis is not None and node is not None:
+        join_cluster(service, node, options.redis, admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
     if options.sources.path is None:

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.application.service import MultiService
 
-from twisted_signal.admin.api import Api, Backend
+from twisted_signal.admin.answering import Node
+from twisted_signal.admin.api import Api
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
 from twisted_signal.admin.guard import Guard
+from twisted_signal.admin.handlers import Backend
 from twisted_signal.admin.live import Live
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminSite
 from twisted_signal.admin.stream import Streams
 from twisted_signal.admin.subject import Running
+from twisted_signal.admin.whole import Whole
 from twisted_signal.metrics import Exposition
 from twisted_signal.service import SignalService
 from twisted_signal.web.answers import Answer
@@ -25,30 +28,53 @@ SHARED = ("/static/style.css", "/static/icon.svg", "/favicon.ico")
 """The files that it has from the pages for clients."""
 
 
+class Admin(NamedTuple):
+    """What others may add to.
+
+    Attributes:
+        readiness: the checks of `/readyz`.
+        exposition: the metrics.
+    """
+
+    readiness: Readiness
+    exposition: Exposition
+
+
 def page_files() -> dict[str, Answer]:
     """Return the files that the page is made of, by their path."""
     web = read_files()
     return read_static(__package__, PAGES) | {path: web[path] for path in SHARED}
 
 
-def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readiness:
+def answer_others(service: SignalService) -> Node:
+    """Let a server answer what other nodes of its cluster ask for their operators.
+
+    It does so whether or not it has an admin endpoint of its own.
+    """
+    node = Node(service, time.perf_counter)
+    service.factory.cluster.answer = node.answer
+    return node
+
+
+def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
-        service: the server.
+        node: the server.
         place: where.
         reactor: serves it.
 
     Returns:
-        The checks of `/readyz`, to which others may be added.
+        What of it others may add to.
     """
+    service, whole = node.service, Whole(node)
     readiness = Readiness(service)
-    live = Live(Running(service), time.perf_counter)
+    live = Live(Running(whole), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)
-    api = Api(Backend(service, exposition, readiness, Streams(reactor), page_files(), live.viewer))
+    api = Api(Backend(whole, exposition, readiness, Streams(reactor), page_files(), live.viewer))
     site = AdminSite(api, guard_of(place), reactor, service.factory.server)
     add_site(service, place, site)
-    return readiness
+    return Admin(readiness, exposition)
 
 
 def guard_of(place: AdminPlace) -> Guard:

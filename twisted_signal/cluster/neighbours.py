@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from twisted_signal.cluster.scripts import Link
 from twisted_signal.cluster.wire import Answer, Item, Question, Say, encode
@@ -30,7 +31,7 @@ class Neighbour:
         name: its name.
     """
 
-    __slots__ = ("_items", "_of", "name")
+    __slots__ = ("__weakref__", "_items", "_of", "name")
 
     def __init__(self, name: str, of: "Neighbours") -> None:
         self.name = name
@@ -66,11 +67,6 @@ class Neighbour:
         if len(self._items) == 1:
             self._of.outbox.add(self)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is gathered for it."""
-        return not self._items
-
     def flush(self) -> None:
         """Send what is gathered."""
         items, self._items = self._items, []
@@ -87,6 +83,8 @@ class Neighbours:
         names: those that are there, in order.
         batches: how often something was sent to another node.
         messages: how many messages of clients were in that.
+        batches_heard: how often something was heard, from other nodes or of what they did in Redis.
+        messages_heard: how many messages of clients were in that.
     """
 
     def __init__(self, name: str, outbox: Outbox, failed: Callable[[Say], None]) -> None:
@@ -101,8 +99,9 @@ class Neighbours:
         self._failed = failed
         self.link: Link | None = None
         self.names: tuple[str, ...] = ()
-        self.batches = self.messages = 0
-        self._known: dict[str, Neighbour] = {}
+        self.batches = self.messages = self.batches_heard = self.messages_heard = 0
+        # As long as a client of theirs is known, or something is gathered.
+        self._known: WeakValueDictionary[str, Neighbour] = WeakValueDictionary()
         self._asked: dict[int, Asked] = {}
         self._last_number = 0
         self._now = 0.0
@@ -116,7 +115,7 @@ class Neighbours:
 
     def flush(self) -> None:
         """Send all that is gathered, now: what comes next must not overtake it."""
-        for neighbour in self._known.values():
+        for neighbour in list(self._known.values()):
             neighbour.flush()
 
     def send(self, name: str, items: list[Item]) -> None:
@@ -177,6 +176,3 @@ class Neighbours:
     def see(self, names: list[str]) -> None:
         """It is known who is there."""
         self.names = tuple(sorted(name for name in names if name != self._name))
-        for name in self._known.keys() - set(names):
-            if self._known[name].is_idle:
-                del self._known[name]

@@ -54,6 +54,7 @@ class Node(Cluster):
         name: its name.
         neighbours: the other nodes.
         answer: see Cluster.
+        losses: how often the way to Redis was lost.
     """
 
     def __init__(self, name: str, registry: Registry, outbox: Outbox) -> None:
@@ -65,6 +66,7 @@ class Node(Cluster):
         """
         self.name = name
         self.answer: Callable[[bytes], bytes] | None = None
+        self.losses = 0
         self._state = state = NodeState(name, registry, outbox)
         self._replicas = Replicas(state)
         self._joining = Joining(state, self._replicas)
@@ -146,6 +148,7 @@ class Node(Cluster):
 
     def disconnected(self, now: float) -> None:
         """There is none any more. `now`: seconds."""
+        self.losses += 1
         state = self._state
         state.now = now
         state.scripts.link = state.neighbours.link = None
@@ -281,6 +284,7 @@ class Node(Cluster):
         """
         self._state.now, self._state.now_ns = now, now_ns
         self._size = len(payload)
+        self.neighbours.batches_heard += 1
         for item in read(payload):
             self._hears[type(item)](item)
 
@@ -300,6 +304,7 @@ class Node(Cluster):
         self._state.tell_refused(item.room_id, item.client_id, error)
 
     def _pass_on(self, say: Say) -> None:
+        self.neighbours.messages_heard += 1
         message = without_frame(say.message, self._size)
         for place in say.places:
             member = self._state.places.get(place)

@@ -46,11 +46,15 @@ class PlaceState(Struct, frozen=True, omit_defaults=True):
     backlog: list[Waiting] = []  # msgspec copies it
 
 
-class Joined(Struct, array_like=True, frozen=True, tag="joined"):
-    """Somebody came into a room."""
+class OfMember(Struct, array_like=True, frozen=True):
+    """Something happened to somebody in a room."""
 
     room_id: str
     record: Record
+
+
+class Joined(OfMember, frozen=True, tag="joined"):
+    """Somebody came into a room."""
 
 
 class Left(Struct, array_like=True, frozen=True, tag="left"):
@@ -62,46 +66,34 @@ class Left(Struct, array_like=True, frozen=True, tag="left"):
     how: str
 
 
-class Entered(Struct, array_like=True, frozen=True, tag="entered"):
+class Entered(OfMember, frozen=True, tag="entered"):
     """A client of this node may enter a room.
 
     Attributes:
         records: of all in the room, where this node had nobody in it.
     """
 
-    room_id: str
-    record: Record
     records: list[Record] | None
 
 
-class Changed(Struct, array_like=True, frozen=True, tag="changed"):
+class Changed(OfMember, frozen=True, tag="changed"):
     """Somebody has another type."""
 
-    room_id: str
-    record: Record
 
-
-class Moved(Struct, array_like=True, frozen=True, tag="moved"):
+class Moved(OfMember, frozen=True, tag="moved"):
     """Somebody's place is on another node now."""
 
-    room_id: str
-    record: Record
 
-
-class Handed(Struct, array_like=True, frozen=True, tag="handed"):
+class Handed(OfMember, frozen=True, tag="handed"):
     """Another node hands a place over to this one. `records`: see Entered."""
 
-    room_id: str
-    record: Record
     state: PlaceState
     records: list[Record] | None
 
 
-class Adopted(Struct, array_like=True, frozen=True, tag="adopted"):
+class Adopted(OfMember, frozen=True, tag="adopted"):
     """The place of a node that is gone is this one's. `records`: see Entered."""
 
-    room_id: str
-    record: Record
     records: list[Record] | None
 
 

@@ -15,8 +15,9 @@ from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 
 from twisted_signal import event_log, events
-from twisted_signal.admin.api import Draining, check_body, refusal
+from twisted_signal.admin.api import check_body, refusal
 from twisted_signal.admin.errors import ApiError, BadQuery, wrong_method
+from twisted_signal.admin.handlers import Draining
 from twisted_signal.admin.readiness import ReadyView
 from twisted_signal.admin.routes import GET_METHODS, JSON
 from twisted_signal.admin.stream import CONTENT_TYPE

@@ -1,14 +1,14 @@
 -- A node hands a place over to another one.
 -- ARGV: 3 room_id, 4 client_id, 5 place, 6 the other node, 7 what it has to know of the place.
 --
--- Returns ok, or gone where the place or the other node is not there.
+-- Returns ok, gone where the place is not this node's, or away where the other node is not there.
 local room_id, to = ARGV[3], ARGV[6]
 local record = find(ARGV[4])
 if not record or record[PLACE] ~= ARGV[5] or record[NODE] ~= me then
     return 'gone'
 end
 if redis.call('HEXISTS', KEYS[1], to) == 0 then
-    return 'gone'
+    return 'away'
 end
 local written, before = move(room_id, record, to)
 for _, node in ipairs(redis.call('HKEYS', nodes_key)) do
