@@ -25,16 +25,18 @@ class Parent(Server):
         admin: where its admin endpoint is.
     """
 
-    def __init__(self, *options: str, count: int = 2, cwd: Path) -> None:
+    def __init__(self, *options: str, redis: str = NO_REDIS, count: int = 2, cwd: Path) -> None:
         self.count = count
         place = () if "--endpoint" in options else ("--host", "127.0.0.1", "--port", "0")
         admin = ("--admin-endpoint", "tcp:0:interface=127.0.0.1")
         super().__init__(
-            *(*place, "--workers", str(count), "--redis-url", NO_REDIS, *admin, *options), cwd=cwd
+            *(*place, "--workers", str(count), "--redis-url", redis, *admin, *options), cwd=cwd
         )
         self.admin = self.wait_for(r"Admin page on (http://[^/\"]+)")[1]
         for number in range(1, count + 1):
             self.wait_for(f"Worker {number} is ready")
+            if redis != NO_REDIS:
+                self.wait_for(rf"\[{number}\]: In the cluster")
 
     @property
     def workers(self) -> list[int]:
@@ -76,9 +78,9 @@ class Parent(Server):
 
 
 @contextmanager
-def parent(*options: str, count: int = 2, cwd: Path) -> Iterator[Parent]:
-    """Run a server with workers for as long as the block takes."""
-    started = Parent(*options, count=count, cwd=cwd)
+def parent(*options: str, redis: str = NO_REDIS, count: int = 2, cwd: Path) -> Iterator[Parent]:
+    """Run a server with workers for as long as the block takes. `redis`: for `--redis-url`."""
+    started = Parent(*options, redis=redis, count=count, cwd=cwd)
     try:
         yield started
     finally:

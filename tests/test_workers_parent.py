@@ -16,13 +16,15 @@ import pytest
 from caller import Caller
 from parents import NO_REDIS, Ends, Parent, parent
 from processes import BIN, found, free_port, running
+from redis_server import redis_server
 from service_manager import Manager
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parent]:
     """A server of two processes; what a test does to it, it survives."""
-    with parent(cwd=tmp_path_factory.mktemp("pair")) as started:
+    directory = tmp_path_factory.mktemp("pair")
+    with redis_server(directory) as redis, parent(redis=redis.url, cwd=directory) as started:
         yield started
 
 
@@ -77,7 +79,6 @@ def test_a_worker_that_is_killed_is_followed_by_another_and_its_neighbours_clien
         pair.wait_for_another(1)
         after = pair.workers
         assert (after[0] != before[0], after[1]) == (True, before[1])
-        assert pair.ask("/readyz") == (200, b'{"ready":true,"reasons":{}}')
         assert is_served(callers[2])
         # What it had counted is not lost: Prometheus would take a sum that falls for a restart.
         assert pair.metric("vislam_signal_connections_total") >= clients
@@ -85,6 +86,23 @@ def test_a_worker_that_is_killed_is_followed_by_another_and_its_neighbours_clien
         again = ExitStack()
         with again:
             assert one_of_each(pair, again).keys() == {1, 2}
+
+
+def test_clients_of_two_workers_are_in_one_room(pair: Parent) -> None:
+    with ExitStack() as stack:
+        callers = one_of_each(pair, stack)
+        for number, caller in callers.items():
+            caller.say(type="register", client_id=f"client{number}", room_id="lab1")
+            assert caller.hear()["type"] == "registered"
+        first, second = callers[1], callers[2]
+        told = first.hear()
+        if told["type"] == "peer_joined":  # the first of the two
+            assert told["client_id"] == "client2"
+        first.say(type="offer", target_id="client2", sdp="v=0")
+        heard = second.hear()
+        while heard["type"] != "offer":
+            heard = second.hear()
+        assert (heard["sender_id"], heard["sdp"]) == ("client1", "v=0")
 
 
 def test_who_waits_for_a_worker_that_stands_still_is_served_by_another(pair: Parent) -> None:
@@ -179,6 +197,15 @@ def test_sigterm_ends_all_of_them_with_status_0(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in server.lines[:-1]]
         assert {line.get("worker") for line in lines} == {None, 1, 2}
         assert len({line["sha256"] for line in lines if "sha256" in line}) == 1
+
+
+def test_without_redis_it_runs_and_is_not_ready(tmp_path: Path) -> None:
+    with parent(cwd=tmp_path) as server, Caller(server.url) as caller:
+        assert is_served(caller)
+        status, body = server.ask("/readyz")
+        assert status == 503
+        assert json.loads(body)["reasons"].keys() == {"worker_1", "worker_2"}
+        assert server.ask("/healthz")[0] == 200
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
