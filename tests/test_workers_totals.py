@@ -21,7 +21,7 @@ def values(totals: Totals) -> dict[str, float]:
     _, body = told(registry)
     return {
         "".join([sample.name, *(f" {value}" for value in sample.labels.values())]): sample.value
-        for metric in text_string_to_metric_families(body.decode())  # type: ignore[no-untyped-call] # it has no annotations
+        for metric in text_string_to_metric_families(body.decode())
         for sample in metric.samples
     }
 

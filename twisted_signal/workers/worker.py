@@ -282,7 +282,8 @@ def how_it_ended(error: BaseException | None) -> str:
         case ProcessDone():
             return "status 0"
         case ProcessTerminated(signal=int(number)):
-            return signal.Signals(number).name
+            names = {each.value: each.name for each in signal.Signals}
+            return names.get(number, f"signal {number}")
         case ProcessTerminated(exitCode=code):
             return f"status {code}"
     return str(error)
