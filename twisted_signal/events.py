@@ -141,8 +141,11 @@ MANAGER_NOT_TOLD = Event(
     "The service manager cannot be told anything: %s", "manager_not_told", "reason"
 )
 
-# Other nodes
+# The cluster
 
+REDIS_CONNECTED = Event("In the cluster at %s, as node %s", "redis_connected", "redis", "node")
+REDIS_AWAY = Event("Redis is away: %s", "redis_away", "reason")
+REDIS_BACK = Event("Redis is back after %.1f s", "redis_back", "seconds")
 NODE_GONE = Event("Node %s is gone: it was not heard for too long", "node_gone", "node")
 PLACE_HANDED_OVER = Event(
     "%s in room %s goes on at node %s", "place_handed_over", "client", "room", "node"
@@ -193,6 +196,7 @@ ADMIN_QUESTION_FAILED = Event(
 )
 ADMIN_STREAM_FAILED = Event("What is new could not be told to a reader", "admin_stream_failed")
 PAGE_FAILED = Event("A request for a page could not be answered", "page_failed")
+CLUSTER_FAILED = Event("What was heard of the cluster could not be handled", "cluster_failed")
 CONNECTION_FAILED = Event("A connection failed", "connection_failed")
 CONNECTION_END_FAILED = Event("A connection did not end as it should", "connection_end_failed")
 SENDING_FAILED = Event("What waited for a client could not be sent", "sending_failed")

@@ -174,6 +174,11 @@ OPTIONS = (
         default=str(TURN_TTL),
         is_live=True,
     ),
+    Option(
+        "redis-url",
+        "Be one of several servers that behave as one, by way of the Redis at this URL, such as"
+        " redis://redis.example.com.",
+    ),
     Option("no-web", "Serve no pages, WebSockets only.", Kind.FLAG),
     Option(
         "demo",

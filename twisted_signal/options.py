@@ -13,6 +13,7 @@ from twisted_signal import logs
 from twisted_signal.admin.endpoint import AdminPlace, admin_place
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
+from twisted_signal.cluster.address import Address, UnusableUrl, redis_address
 from twisted_signal.command_line import CommandLine
 from twisted_signal.config.settings import Setting, Value
 from twisted_signal.keys import KeyFiles, UnusableKey
@@ -171,6 +172,7 @@ class Options(CommandLine):
         self.relays = Relays(
             self["stun-uri"], self["turn-uri"], self["turn-secret-file"], self.number("turn-ttl")
         )
+        self.redis = self._find_redis()
         self.listeners = self._find_listeners()
         self.admin = admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
 
@@ -195,6 +197,19 @@ class Options(CommandLine):
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
             ) from None
+
+    def _find_redis(self) -> Address | None:
+        url = self["redis-url"]
+        if url is None:
+            return None
+        if find_spec("txredisapi") is None or find_spec("hiredis") is None:
+            raise usage.UsageError(
+                "--redis-url needs txredisapi and hiredis: pip install 'vislam-signal[redis]'"
+            )
+        try:
+            return redis_address(url)
+        except UnusableUrl as error:
+            raise usage.UsageError(f"--redis-url {error}") from None
 
     def _find_proxies(self) -> TrustedProxies:
         for word in self["trust-proxy"]:

@@ -34,25 +34,25 @@ def page_files() -> dict[str, Answer]:
 def answer_others(service: SignalService) -> Node:
     """Let a server answer what other nodes of its cluster ask for their operators.
 
-    It does so whether or not it has an admin endpoint of its own.
+    It does so whether or not it has an admin endpoint of its own, which does this by itself.
     """
     node = Node(service, time.perf_counter)
     service.factory.cluster.answer = node.answer
     return node
 
 
-def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Readiness:
+def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readiness:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
-        node: the server.
+        service: the server.
         place: where.
         reactor: serves it.
 
     Returns:
         The checks of `/readyz`, to which others may be added.
     """
-    service, whole = node.service, Whole(node)
+    whole = Whole(answer_others(service))
     readiness = Readiness(service)
     live = Live(Running(whole), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)

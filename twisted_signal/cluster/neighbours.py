@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from twisted_signal.cluster.scripts import Link
+from twisted_signal.cluster.link import Link
 from twisted_signal.cluster.wire import Answer, Item, Question, Say, encode
 from twisted_signal.errors import NodeUnreachable
 from twisted_signal.messages import Relayed, RelayedMessage

@@ -10,10 +10,11 @@ from twisted_signal import event_log, events
 from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Cluster, Found, Joined
 from twisted_signal.cluster.joining import Joining
+from twisted_signal.cluster.link import LOST, Link
 from twisted_signal.cluster.moves import Moves
 from twisted_signal.cluster.neighbours import Neighbours
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import LOST, Link, Reply, ignore
+from twisted_signal.cluster.scripts import Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import (
     Adopted,
