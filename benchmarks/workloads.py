@@ -290,19 +290,19 @@ def connect(load: Load, *, clients: int, warm_up: int, rest: float) -> dict[str,
     # the others would take.
     meet(load, range(50_000, 50_000 + warm_up // 2))
     wait(load, SETTLE)
-    memory = usage.memory(load.pid)
+    memory = usage.memory(*load.pids)
     watch = Stopwatch(load)
     _, latencies = meet(load, range(clients // 2))
     result = watch.stop(len(latencies), latencies)
     wait(load, SETTLE)
-    result.extra["memory"] = (usage.memory(load.pid) - memory) / len(latencies)
+    result.extra["memory"] = (usage.memory(*load.pids) - memory) / len(latencies)
     if rest:
         pings = load.pings
-        before = usage.cpu(load.pid)
+        before = usage.cpu(*load.pids)
         began = time.perf_counter()
         wait(load, rest)
         seconds = time.perf_counter() - began
-        result.extra["rest"] = usage.cpu(load.pid).since(before) / seconds
+        result.extra["rest"] = usage.cpu(*load.pids).since(before) / seconds
         result.extra["pings"] = (load.pings - pings) / len(load.clients)
     if load.ended:
         raise LoadError("The server ended connections that were at rest.")
@@ -327,13 +327,25 @@ def room(load: Load, *, clients: int, warm_up: int) -> dict[str, Result]:
     opened = load.open(clients)
     watch = Stopwatch(load)
     latencies = enter(load, opened, "room")
-    return {"": watch.stop(clients + clients * (clients - 1) // 2, latencies)}
+    return {"": watch.stop(messages_of(clients), latencies)}
 
 
 def enter(load: Load, clients: Sequence[Client], room_id: str) -> list[float]:
     """Bring clients into a room until all have heard of all; return how long each took."""
     registers = [register(f"c{number:05}", room_id) for number in range(len(clients))]
-    goal = load.frames + len(clients) + len(clients) * (len(clients) - 1) // 2
+    goal = load.frames + messages_of(len(clients))
+    latencies = one_by_one(load, clients, registers)
+    load.until(lambda: load.frames >= goal)
+    return latencies
+
+
+def messages_of(members: int) -> int:
+    """Return how many messages a room that fills brings about, `registered` and `peer_joined`."""
+    return members + members * (members - 1) // 2
+
+
+def one_by_one(load: Load, clients: Sequence[Client], registers: Sequence[bytes]) -> list[float]:
+    """Register clients, each as soon as the one before is in; return how long each took."""
     latencies = []
     for client, frame in zip(clients, registers, strict=True):
         began = time.perf_counter()
@@ -341,7 +353,6 @@ def enter(load: Load, clients: Sequence[Client], room_id: str) -> list[float]:
         while not client.frames:
             load.turn()
         latencies.append(time.perf_counter() - began)
-    load.until(lambda: load.frames >= goal)
     return latencies
 
 

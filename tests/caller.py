@@ -86,16 +86,29 @@ class Caller:
 
     def say_all(self, messages: Iterable[dict[str, object]]) -> None:
         """Send messages, all at once."""
-        for message in messages:
-            self._websocket.send_text(json.dumps(message).encode())
+        self.say_texts(json.dumps(message) for message in messages)
+
+    def say_texts(self, texts: Iterable[str]) -> None:
+        """Send messages as they are, all at once."""
+        for text in texts:
+            self._websocket.send_text(text.encode())
         self._flush()
 
     def hear(self) -> Any:
         """Return the next message."""
+        return json.loads(self.hear_text())
+
+    def hear_text(self) -> str:
+        """Return the next message as it is."""
         give_up = time.monotonic() + PATIENCE
         while not self._heard:
             assert self._read(give_up), f"the connection ended: {self._websocket.close_exc}"
-        return json.loads(self._heard.pop(0))
+        return self._heard.pop(0)
+
+    @property
+    def close_code(self) -> int | None:
+        """The code that the connection ended with; 1006: without a Close frame."""
+        return self._websocket.close_code
 
     def hear_the_rest(self) -> list[Any]:
         """Return what still comes until the end of the connection."""

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nodes import Dealt, nodes
 from processes import Restarted, Server, server
+from redis_server import RedisServer, redis_server
 from twisted.logger import globalLogPublisher
 from ways import Way, way
 
@@ -41,11 +43,36 @@ def company(
         yield
 
 
+PLAYED_AGAIN = {"test_asyncapi", "test_client_shells", "test_protocol_page", "test_server"}
+"""Modules whose tests with a server, which are about what it says to clients, are run a second time
+against two nodes that share a Redis: nobody shall see a difference."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let the tests with a server run again against two nodes, where that is to be shown."""
+    if metafunc.module.__name__ in PLAYED_AGAIN and "signal_server" in metafunc.fixturenames:
+        metafunc.parametrize("signal_server", ["node", "nodes"], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
-def signal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real server on a free port; rooms keep the tests of a module apart."""
-    with server("--log-level", "DEBUG", cwd=tmp_path_factory.mktemp("server")) as started:
-        yield started
+def signal_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server | Dealt]:
+    """A real server on a free port; rooms keep the tests of a module apart.
+
+    Or two nodes in its place, to which clients are dealt out in turn.
+    """
+    cwd = tmp_path_factory.mktemp("server")
+    if getattr(request, "param", "node") == "node":
+        with server("--log-level", "DEBUG", cwd=cwd) as started:
+            yield started
+        return
+    with (
+        redis_server(cwd) as shared,
+        nodes(shared.url, shared.url, cwd=cwd) as dealt,
+        way(*(node.port for node in dealt)) as dealer,
+    ):
+        yield Dealt(dealt, dealer)
 
 
 @pytest.fixture
@@ -61,6 +88,13 @@ def restarted(tmp_path: Path) -> Iterator[Restarted]:
     made = Restarted(tmp_path)
     yield made
     made.server.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis of the test's own, with nothing in it."""
+    with redis_server(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,7 +24,13 @@ PATIENCE = 30.0
 class Watched:
     """A process whose output lines can be waited for. Its stderr goes with its stdout."""
 
-    def __init__(self, *command: str | Path, cwd: Path | None = None) -> None:
+    def __init__(
+        self,
+        *command: str | Path,
+        cwd: Path | None = None,
+        grown: threading.Condition | None = None,
+    ) -> None:
+        """`grown`: is told of each line; several processes may share one."""
         self.process = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
@@ -36,19 +42,19 @@ class Watched:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self.lines: list[str] = []
-        self._grown = threading.Condition()
+        self.grown = grown or threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            with self._grown:
+            with self.grown:
                 self.lines.append(line.rstrip("\n"))
-                self._grown.notify_all()
-        with self._grown:
+                self.grown.notify_all()
+        with self.grown:
             self.lines.append("(end of output)")
-            self._grown.notify_all()
+            self.grown.notify_all()
 
     def write(self, line: str) -> None:
         """Give it a line of input."""
@@ -63,17 +69,7 @@ class Watched:
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """Return the first match of a line with the pattern, once there is one."""
-
-        def search() -> re.Match[str] | None:
-            return next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
-
-        with self._grown:
-            self._grown.wait_for(
-                lambda: search() is not None or "(end of output)" in self.lines, timeout
-            )
-            found = search()
-        assert found is not None, f"no line with {pattern!r} in:\n{self.output}"
-        return found
+        return first_match([self], pattern, timeout)
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Return the exit status, once the process has ended."""
@@ -92,6 +88,27 @@ class Watched:
             raise
 
 
+def first_match(
+    watched: Sequence[Watched], pattern: str, timeout: float = PATIENCE
+) -> re.Match[str]:
+    """Return the first match of a line of any of some processes, which share `grown`."""
+
+    def search() -> re.Match[str] | None:
+        lines = (line for one in watched for line in one.lines)
+        return next(filter(None, (re.search(pattern, line) for line in lines)), None)
+
+    grown = watched[0].grown
+    with grown:
+        grown.wait_for(
+            lambda: search() is not None or all("(end of output)" in one.lines for one in watched),
+            timeout,
+        )
+        found = search()
+    output = "\n".join(one.output for one in watched)
+    assert found is not None, f"no line with {pattern!r} in:\n{output}"
+    return found
+
+
 @contextmanager
 def running(*command: str | Path, cwd: Path | None = None) -> Iterator[Watched]:
     """Run a command for as long as the block takes."""
@@ -108,11 +125,11 @@ class Server(Watched):
     It has an admin endpoint only where the options name one, as several servers run at once.
     """
 
-    def __init__(self, *options: str, cwd: Path) -> None:
+    def __init__(self, *options: str, cwd: Path, grown: threading.Condition | None = None) -> None:
+        """`grown`: see Watched."""
         admin = () if "--admin-endpoint" in options else ("--admin-endpoint", "none")
-        super().__init__(
-            BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal", *admin, *options, cwd=cwd
-        )
+        command = (BIN / "twistd", "--nodaemon", "--pidfile=", "vislam-signal")
+        super().__init__(*command, *admin, *options, cwd=cwd, grown=grown)
         try:
             self.url = self.wait_for(r"Listening on ([^\s\"]+)")[1]
         except BaseException:

@@ -176,6 +176,18 @@ def test_who_counts_more_than_was_sent_is_told(mailbox: Mailbox) -> None:
         reconnect(mailbox, received=2)
 
 
+def test_of_a_node_that_is_gone_nobody_knows_what_the_client_got() -> None:
+    adopted = Mailbox.of(None, PlainClient(), "phone", "t0")
+    adopted.deliver(said(0))
+    handed_on = Mailbox.of(adopted.kept(), PlainClient(), "phone", "t0")
+
+    assert reconnect(adopted, received=7) == [said(0)]
+    assert reconnect(handed_on, received=7) == [said(0)]
+    handed_on.deliver(said(1))
+    with pytest.raises(InvalidMessage, match="more than the 1 that were sent"):
+        handed_on.reconnect(PlainClient(), "t", 2)
+
+
 def test_the_connection_before_is_given_back_and_hears_no_more(
     mailbox: Mailbox, client: PlainClient
 ) -> None:

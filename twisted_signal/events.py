@@ -141,7 +141,7 @@ MANAGER_NOT_TOLD = Event(
     "The service manager cannot be told anything: %s", "manager_not_told", "reason"
 )
 
-# The cluster
+# Other nodes
 
 REDIS_CONNECTED = Event("In the cluster at %s, as node %s", "redis_connected", "redis", "node")
 REDIS_AWAY = Event("Redis is away: %s", "redis_away", "reason")

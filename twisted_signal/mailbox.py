@@ -20,7 +20,7 @@ class Kept(Struct, frozen=True):
     """What a mailbox knows of what its client got, and what not: for another node.
 
     Attributes:
-        delivered: how many messages were given to the connection.
+        delivered: how many messages were given to the connection; or UNKNOWN.
         lost: how many of the last of them have not arrived, so far as the network knows.
         sent: the last of them.
         waiting: what came when there was no connection.
@@ -32,6 +32,8 @@ class Kept(Struct, frozen=True):
     waiting: list[ServerMessage]
 
 
+UNKNOWN = -1
+"""How many messages were given to a connection of a node that is gone."""
 MAX_MESSAGES = 256
 """How many messages wait for a client whose connection has broken."""
 MAX_SIZE = 512 * 1024
@@ -87,6 +89,7 @@ class Mailbox:
         """
         mailbox = cls(client, client_id, token)
         mailbox.disconnect()
+        mailbox._delivered = UNKNOWN
         if kept is not None:
             mailbox._delivered = kept.delivered
             mailbox._kept = deque(kept.sent)
@@ -116,12 +119,13 @@ class Mailbox:
             InvalidMessage: it counts more than were sent; nothing has changed.
             ResumeExpired: not all that it missed is kept any more; likewise.
         """
-        if received is None:
+        delivered = max(0, self._delivered)
+        if received is None or self._delivered == UNKNOWN:
             # What went before the messages has arrived, for the token did.
-            received = max(0, self._delivered - self.client.lost_of(self._kept))
-        lost = self._delivered - received
+            received = max(0, delivered - self.client.lost_of(self._kept))
+        lost = delivered - received
         if lost < 0:
-            raise InvalidMessage("`received`", f"is more than the {self._delivered} that were sent")
+            raise InvalidMessage("`received`", f"is more than the {delivered} that were sent")
         if lost > len(self._kept):
             raise ResumeExpired
         missed = [*list(self._kept)[len(self._kept) - lost :], *self._waiting.take()]

@@ -9,6 +9,7 @@ https://prometheus.io/docs/practices/naming/ has the conventions.
 import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -26,6 +27,9 @@ from twisted_signal.histogram import Histogram
 from twisted_signal.process import Process
 from twisted_signal.server import SignalFactory
 from twisted_signal.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from twisted_signal.cluster.node import Node
 
 PREFIX = "vislam_signal_"
 
@@ -100,6 +104,10 @@ class Exposition:
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(ServerCollector(factory))
         self._registry.register(ProcessCollector(factory, telemetry))
+
+    def add_cluster(self, node: "Node") -> None:
+        """Tell of the cluster too, as one of its nodes sees it."""
+        self._registry.register(ClusterCollector(node))
 
     def answer(self, accept: str = "") -> tuple[str, bytes]:
         """Return all metrics.
@@ -234,6 +242,31 @@ class ProcessCollector(Collector):
         ):
             if value is not None:
                 yield GaugeMetricFamily(name, text, value)
+
+
+class ClusterCollector(Collector):
+    """What a node counts of its cluster."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics of this moment. A hook of prometheus-client."""
+        node, others = self._node, self._node.neighbours
+        text = "1 while the server is in its cluster, 0 while Redis is away"
+        yield _gauge("cluster_up", text, node.is_up)
+        text = "Servers that are in the cluster, this one among them; 0 while Redis is away"
+        yield _gauge("cluster_nodes", text, len(others.names) + node.is_up)
+        text = "Times that the way to Redis was lost"
+        yield _counter("cluster_losses", text, node.losses)
+        text = "Messages of clients that were for clients of other servers"
+        yield _counter("cluster_messages_sent", text, others.messages)
+        text = "Messages of other servers' clients for clients of this one"
+        yield _counter("cluster_messages_received", text, others.messages_heard)
+        text = "Times that something was sent to another server, with all that was gathered for it"
+        yield _counter("cluster_batches_sent", text, others.batches)
+        text = "Times that something came from other servers, or of what they did in Redis"
+        yield _counter("cluster_batches_received", text, others.batches_heard)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -174,11 +174,6 @@ OPTIONS = (
         default=str(TURN_TTL),
         is_live=True,
     ),
-    Option(
-        "redis-url",
-        "Be one of several servers that behave as one, by way of the Redis at this URL, such as"
-        " redis://redis.example.com.",
-    ),
     Option("no-web", "Serve no pages, WebSockets only.", Kind.FLAG),
     Option(
         "demo",
@@ -195,6 +190,16 @@ OPTIONS = (
     Option(
         "admin-token-file",
         "Let only who shows the token in this file ask there; a must beyond this machine.",
+        is_path=True,
+    ),
+    Option(
+        "redis-url",
+        "Be one of several servers that behave as one, by the Redis at this URL, such as"
+        " redis://host:6379/0.",
+    ),
+    Option(
+        "redis-password-file",
+        "Password for it, in place of one in the URL.",
         is_path=True,
     ),
     Option(

@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.python import usage
 
@@ -13,10 +13,9 @@ from twisted_signal import logs
 from twisted_signal.admin.endpoint import AdminPlace, admin_place
 from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
-from twisted_signal.cluster.address import Address, UnusableUrl, redis_address
 from twisted_signal.command_line import CommandLine
 from twisted_signal.config.settings import Setting, Value
-from twisted_signal.keys import KeyFiles, UnusableKey
+from twisted_signal.keys import KeyFiles, UnusableKey, read_secret
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
 from twisted_signal.log_bounds import LogBounds
@@ -38,6 +37,9 @@ from twisted_signal.self_signed import Rehearsed, SelfSigned, default_directory
 from twisted_signal.service import Listener, Reactor
 from twisted_signal.text import quoted
 
+if TYPE_CHECKING:
+    from twisted_signal.cluster.endpoints import Endpoints
+
 
 class Options(CommandLine):
     """The command line of `twistd vislam-signal` and `vislam-signal serve`.
@@ -56,6 +58,7 @@ class Options(CommandLine):
         relays: the STUN and TURN servers that clients are told of.
         renewal: keeps the certificate new, where TLS is spoken with one.
         admin: where the admin endpoint is; None: it is switched off.
+        redis: the way to the Redis of the cluster; None: there is no cluster.
     """
 
     address: str | None = None
@@ -69,6 +72,7 @@ class Options(CommandLine):
     origins: AllowedOrigins
     relays: Relays
     admin: AdminPlace | None
+    redis: "Endpoints | None"
 
     def __init__(
         self, environment: Mapping[str, str] = os.environ, *, is_rehearsal: bool = False
@@ -198,19 +202,6 @@ class Options(CommandLine):
                 f"cannot write the log to {error.filename}: {error.strerror}"
             ) from None
 
-    def _find_redis(self) -> Address | None:
-        url = self["redis-url"]
-        if url is None:
-            return None
-        if find_spec("txredisapi") is None or find_spec("hiredis") is None:
-            raise usage.UsageError(
-                "--redis-url needs txredisapi and hiredis: pip install 'vislam-signal[redis]'"
-            )
-        try:
-            return redis_address(url)
-        except UnusableUrl as error:
-            raise usage.UsageError(f"--redis-url {error}") from None
-
     def _find_proxies(self) -> TrustedProxies:
         for word in self["trust-proxy"]:
             try:
@@ -277,6 +268,35 @@ class Options(CommandLine):
         if self["tls-port"] is not None:
             raise usage.UsageError("--tls-port is of no use without --tls-cert or --self-signed")
         return None
+
+    def _find_redis(self) -> "Endpoints | None":
+        url, password_file = self["redis-url"], self["redis-password-file"]
+        if url is None:
+            if password_file is not None:
+                raise usage.UsageError("--redis-password-file is of no use without --redis-url")
+            return None
+        if find_spec("txredisapi") is None or find_spec("hiredis") is None:
+            raise usage.UsageError(
+                "--redis-url needs txredisapi and hiredis: pip install 'vislam-signal[redis]'"
+            )
+        # Nothing of it is there for a server by itself.
+        from twisted_signal.cluster.address import UnusableUrl, redis_address
+        from twisted_signal.cluster.endpoints import Endpoints
+
+        password = None
+        if password_file is not None:
+            try:
+                password = read_secret(Path(password_file), 1, "password").decode()
+            except UnicodeDecodeError:
+                raise usage.UsageError(
+                    f"--redis-password-file {quoted(password_file)} holds no text in UTF-8"
+                ) from None
+            except UnusableKey as error:
+                raise usage.UsageError(f"--redis-password-file {error}") from None
+        try:
+            return Endpoints(redis_address(url, password))
+        except UnusableUrl as error:
+            raise usage.UsageError(f"--redis-url {error}") from None
 
     def _state_directory(self) -> Path:
         directory = self["state-dir"]

@@ -3,11 +3,9 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
 
-from twisted_signal.admin.readiness import Check
 from twisted_signal.admin.start import add_admin, answer_others
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
@@ -19,13 +17,9 @@ from twisted_signal.options import Options, global_reactor
 from twisted_signal.reconfiguration import Reconfiguration
 from twisted_signal.registry import Registry
 from twisted_signal.server import SignalFactory
-from twisted_signal.service import Reactor, SignalService
+from twisted_signal.service import SignalService
 from twisted_signal.web.connection import Pages
 from twisted_signal.web.website import Website
-
-if TYPE_CHECKING:
-    from twisted_signal.cluster.node import Node
-    from twisted_signal.cluster.redis import RedisLink
 
 __all__ = ["Options", "makeService"]  # what twistd looks for
 
@@ -37,7 +31,12 @@ def makeService(options: Options) -> IService:
     spare_what_stays(reactor)
     raise_limit(options.limits.max_clients)
     registry = Registry(options.limits, options.duplicate_id)
-    node, link = _cluster(options, registry, reactor)
+    node = None
+    if options.redis is not None:
+        # A server by itself does without what this needs.
+        from twisted_signal.membership import join_cluster, make_node
+
+        node = make_node(registry, options.outbox)
     factory = SignalFactory(
         reactor,
         registry,
@@ -62,14 +61,10 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
-    checks: dict[str, Check] = {}
-    if options.admin is not None:
-        checks = add_admin(service, options.admin, reactor).checks
-    else:
-        answer_others(service)
-    if link is not None:
-        link.setServiceParent(service.outlasting)
-        checks["redis"] = link.complaint
+    answering = answer_others(service)
+    admin = None if options.admin is None else add_admin(answering, options.admin, reactor)
+    if options.redis is not None and node is not None:
+        join_cluster(service, node, options.redis, admin, reactor)
     if options.renewal is not None:
         options.renewal.setServiceParent(service)
     if options.sources.path is None:
@@ -83,17 +78,6 @@ def makeService(options: Options) -> IService:
         notifier.setServiceParent(service)
         service.reloads.insert(0, notifier.reloading)
     return service
-
-
-def _cluster(
-    options: Options, registry: Registry, reactor: Reactor
-) -> "tuple[Node, RedisLink] | tuple[None, None]":
-    """Return the node of a cluster that the server is, with its way to Redis, if it is one."""
-    if options.redis is None:
-        return None, None
-    from twisted_signal.cluster.start import make_node  # nothing of it is loaded without need
-
-    return make_node(options.redis, registry, options.outbox, reactor)
 
 
 def _renewals(options: Options) -> Iterator[Callable[[], None]]:

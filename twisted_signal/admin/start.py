@@ -1,7 +1,7 @@
 """Puts the admin endpoint together and beside the server."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted_signal.admin.answering import Node
 from twisted_signal.admin.api import Api
@@ -25,6 +25,18 @@ SHARED = ("/static/style.css", "/static/icon.svg", "/favicon.ico")
 """The files that it has from the pages for clients."""
 
 
+class Admin(NamedTuple):
+    """What others may add to.
+
+    Attributes:
+        readiness: the checks of `/readyz`.
+        exposition: the metrics.
+    """
+
+    readiness: Readiness
+    exposition: Exposition
+
+
 def page_files() -> dict[str, Answer]:
     """Return the files that the page is made of, by their path."""
     web = read_files()
@@ -34,25 +46,25 @@ def page_files() -> dict[str, Answer]:
 def answer_others(service: SignalService) -> Node:
     """Let a server answer what other nodes of its cluster ask for their operators.
 
-    It does so whether or not it has an admin endpoint of its own, which does this by itself.
+    It does so whether or not it has an admin endpoint of its own.
     """
     node = Node(service, time.perf_counter)
     service.factory.cluster.answer = node.answer
     return node
 
 
-def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readiness:
+def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
-        service: the server.
+        node: the server.
         place: where.
         reactor: serves it.
 
     Returns:
-        The checks of `/readyz`, to which others may be added.
+        What of it others may add to.
     """
-    whole = Whole(answer_others(service))
+    service, whole = node.service, Whole(node)
     readiness = Readiness(service)
     live = Live(Running(whole), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)
@@ -71,4 +83,4 @@ def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Readin
 
     if token_file is not None:
         service.reloads.append(renew)
-    return readiness
+    return Admin(readiness, exposition)

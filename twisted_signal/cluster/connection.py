@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from txredisapi import HiredisProtocol, InvalidData, ResponseError, SubscriberProtocol
 
 from twisted_signal import event_log, events
-from twisted_signal.cluster.link import LOST, Lost
+from twisted_signal.cluster.scripts import LOST, Answered
 from twisted_signal.outbox import Outbox
 from twisted_signal.text import printable
 
@@ -33,8 +33,6 @@ log = event_log.logger(__name__)
 
 Words = Sequence[str | bytes | int]
 """A command: its name and its arguments."""
-Answered = Callable[[Any], None]
-"""Is told what Redis answered: a `link.Reply`, a `ResponseError`, or `LOST`."""
 
 SHOWN_LENGTH = 160
 """Characters that are shown of an error of Redis's."""
@@ -167,7 +165,7 @@ class Connection(HiredisProtocol):  # type: ignore[misc] # txredisapi has no ann
         asked: Deferred[Any] = Deferred(lambda _: self._give_up())
 
         def answered(reply: object) -> None:
-            if isinstance(reply, Lost):
+            if reply is LOST:
                 asked.errback(Broken(self.gone))
             elif isinstance(reply, Exception):
                 asked.errback(Refused(reply))

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Found, Joined, Taken
-from twisted_signal.cluster.link import LOST
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Entered, read_record
 from twisted_signal.errors import ResumeExpired, RoomFull, Unavailable

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from twisted_signal.cluster.link import Link
+from twisted_signal.cluster.scripts import Link
 from twisted_signal.cluster.wire import Answer, Item, Question, Say, encode
 from twisted_signal.errors import NodeUnreachable
 from twisted_signal.messages import Relayed, RelayedMessage
@@ -83,6 +83,8 @@ class Neighbours:
         names: those that are there, in order.
         batches: how often something was sent to another node.
         messages: how many messages of clients were in that.
+        batches_heard: how often something was heard, from other nodes or of what they did in Redis.
+        messages_heard: how many messages of clients were in that.
     """
 
     def __init__(self, name: str, outbox: Outbox, failed: Callable[[Say], None]) -> None:
@@ -97,7 +99,7 @@ class Neighbours:
         self._failed = failed
         self.link: Link | None = None
         self.names: tuple[str, ...] = ()
-        self.batches = self.messages = 0
+        self.batches = self.messages = self.batches_heard = self.messages_heard = 0
         # As long as a client of theirs is known, or something is gathered.
         self._known: WeakValueDictionary[str, Neighbour] = WeakValueDictionary()
         self._asked: dict[int, Asked] = {}

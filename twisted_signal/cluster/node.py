@@ -10,11 +10,10 @@ from twisted_signal import event_log, events
 from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Cluster, Found, Joined
 from twisted_signal.cluster.joining import Joining
-from twisted_signal.cluster.link import LOST, Link
 from twisted_signal.cluster.moves import Moves
 from twisted_signal.cluster.neighbours import Neighbours
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Link, Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import (
     Adopted,
@@ -55,6 +54,7 @@ class Node(Cluster):
         name: its name.
         neighbours: the other nodes.
         answer: see Cluster.
+        losses: how often the way to Redis was lost.
     """
 
     def __init__(self, name: str, registry: Registry, outbox: Outbox) -> None:
@@ -66,6 +66,7 @@ class Node(Cluster):
         """
         self.name = name
         self.answer: Callable[[bytes], bytes] | None = None
+        self.losses = 0
         self._state = state = NodeState(name, registry, outbox)
         self._replicas = Replicas(state)
         self._joining = Joining(state, self._replicas)
@@ -147,6 +148,7 @@ class Node(Cluster):
 
     def disconnected(self, now: float) -> None:
         """There is none any more. `now`: seconds."""
+        self.losses += 1
         state = self._state
         state.now = now
         state.scripts.link = state.neighbours.link = None
@@ -282,6 +284,7 @@ class Node(Cluster):
         """
         self._state.now, self._state.now_ns = now, now_ns
         self._size = len(payload)
+        self.neighbours.batches_heard += 1
         for item in read(payload):
             self._hears[type(item)](item)
 
@@ -301,6 +304,7 @@ class Node(Cluster):
         self._state.tell_refused(item.room_id, item.client_id, error)
 
     def _pass_on(self, say: Say) -> None:
+        self.neighbours.messages_heard += 1
         message = without_frame(say.message, self._size)
         for place in say.places:
             member = self._state.places.get(place)

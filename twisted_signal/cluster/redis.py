@@ -8,12 +8,12 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from hashlib import sha1
 from random import uniform
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
-from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from txredisapi import ResponseError
 
@@ -22,7 +22,6 @@ from twisted_signal.cluster.address import Place
 from twisted_signal.cluster.connection import (
     FAILED,
     SILENT,
-    Answered,
     Broken,
     Connection,
     Refused,
@@ -31,7 +30,7 @@ from twisted_signal.cluster.connection import (
     in_words,
 )
 from twisted_signal.cluster.endpoints import CONNECT_TIMEOUT, Endpoints
-from twisted_signal.cluster.link import LOST, Core, Lost, Reply
+from twisted_signal.cluster.scripts import LOST, Answered, Link
 from twisted_signal.cluster.sentinels import Sentinels
 from twisted_signal.outbox import Outbox
 
@@ -53,13 +52,48 @@ CHANNEL = "vislam:to:"
 """The beginning of the name of a node's channel."""
 
 
-class RedisLink(Service):
-    """A node's way to Redis, for as long as the service runs. Implements `Link`.
+class Core(Protocol):
+    """A node without I/O, as the shell knows it.
 
     Attributes:
-        published: how often something was said on other nodes' channels.
-        heard: how often something was heard on the node's own.
+        name: the node's.
     """
+
+    name: str
+
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis knows the node."""
+
+    def connected(self, link: Link, now: float) -> None:
+        """The connections are there, and what is said on the node's channel will be heard.
+
+        Args:
+            link: the way to Redis, until `disconnected`.
+            now: the reactor's time, in seconds.
+        """
+
+    def disconnected(self, now: float) -> None:
+        """They are not there any more."""
+
+    def heard(self, payload: bytes, now: float, now_ns: int) -> None:
+        """Something was said on the node's channel.
+
+        Args:
+            payload: what.
+            now: the reactor's time, in seconds.
+            now_ns: the wall clock's, in nanoseconds since 1970.
+        """
+
+    def tick(self, now: float, now_ns: int) -> None:
+        """Some time has passed, a quarter of a second at most. See `heard`."""
+
+    def stop(self, done: Callable[[], None]) -> None:
+        """The node is about to go: hand over what others can take. `done`: is told after that."""
+
+
+class RedisLink(Service):
+    """A node's way to Redis, for as long as the service runs. Implements `Link`."""
 
     def __init__(
         self,
@@ -77,7 +111,6 @@ class RedisLink(Service):
             core: the node.
             scripts: what can be called, by name: in Lua.
         """
-        self.published = self.heard = 0
         self._reactor = reactor
         self._outbox = outbox
         self._endpoints = endpoints
@@ -133,7 +166,7 @@ class RedisLink(Service):
         script: str,
         keys: Sequence[str],
         arguments: Sequence[str | int],
-        answered: Callable[[Reply | Lost], None],
+        answered: Answered,
     ) -> None:
         """See Link."""
         words = ("EVALSHA", self._shas[script], len(keys), *keys, *arguments)
@@ -141,7 +174,6 @@ class RedisLink(Service):
 
     def publish(self, node: str, payload: bytes, answered: Callable[[int | None], None]) -> None:
         """See Link."""
-        self.published += 1
         self._send(("PUBLISH", CHANNEL + node, payload), partial(_was_published, answered))
 
     def restart(self, why: str) -> None:
@@ -174,7 +206,6 @@ class RedisLink(Service):
             self.restart(in_words(Refused(reply)))
 
     def _hear(self, payload: bytes) -> None:
-        self.heard += 1
         self._core.heard(payload, self._reactor.seconds(), self._outbox.now_ns)
 
     def _later(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
@@ -254,10 +285,9 @@ class RedisLink(Service):
     ) -> "Deferred[Connection]":
         """Connect to a server. `connection`: how; None: for commands."""
         endpoint = self._endpoints.endpoint(place, self._reactor)
-        connecting: Deferred[Connection] = connectProtocol(
-            endpoint, connection or Connection(self._reactor, self._outbox)
-        )
-        return connecting.addTimeout(CONNECT_TIMEOUT, self._reactor)
+        made = connection or Connection(self._reactor, self._outbox)
+        connecting = endpoint.connect(_Once(made)).addTimeout(CONNECT_TIMEOUT, self._reactor)
+        return connecting.addCallback(lambda _: made)
 
     @inlineCallbacks
     def _introduce(self, connection: Connection) -> Generator[Deferred[Any], Any, None]:
@@ -318,6 +348,19 @@ class RedisLink(Service):
         pair, self._pair = self._pair, None
         for connection in pair or ():
             connection.close()
+
+
+class _Once(Factory):
+    """Makes one connection, and says nothing of it in the log, where each try would be told."""
+
+    noisy = False
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, address: object) -> Connection:
+        """Return the connection. A hook of Twisted."""
+        return self._connection
 
 
 def _sha(source: str) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from twisted_signal.cluster.link import LOST, Link
 from twisted_signal.cluster.wire import encode
 from twisted_signal.registry import Member
 
@@ -42,10 +41,30 @@ Reply = Any
 """What Redis answers: int, bytes, a list of these, None, or LOST."""
 
 
+class Lost:
+    """In the place of a reply: the connection broke before it came."""
+
+
+LOST: Final = Lost()
 STALE: Final = b"stale"
 """The reply to a node that has to say hello again."""
 
 Answered = Callable[[Reply], None]
+
+
+class Link(Protocol):
+    """The way to Redis: a connection for scripts and messages, and one for what the node hears."""
+
+    def call(
+        self, script: str, keys: Sequence[str], arguments: Sequence[str | int], answered: Answered
+    ) -> None:
+        """Run a script of these NAMES. What is called and published is so in that order."""
+
+    def publish(self, node: str, payload: bytes, answered: Callable[[int | None], None]) -> None:
+        """Tell a node something; the answer is how many heard, or None where nobody knows."""
+
+    def restart(self, why: str) -> None:
+        """Begin anew, as if the connections were broken. `why`: for the log."""
 
 
 @cache

@@ -1,0 +1,98 @@
+"""A node that stands still for longer than its lease, and goes on."""
+
+import time
+from pathlib import Path
+
+from nodes import (
+    ANNOUNCED,
+    LEASE,
+    Bystanders,
+    Numbered,
+    joined,
+    left,
+    nodes,
+    register,
+    settle,
+    talk,
+    told_of,
+    wait_for_agreement,
+)
+from redis_server import RedisServer
+
+STILL = 15.0
+
+
+def test_a_node_stands_still_and_goes_on(redis: RedisServer, tmp_path: Path) -> None:
+    with (
+        nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
+        Bystanders(awake),
+        register(awake, "watch", "lab") as watch,
+        register(sleeper, "plain", "lab") as plain,
+        register(sleeper, "robbed", "lab") as robbed,
+        register(sleeper, "resuming", "lab", resume=True) as resuming,
+        register(sleeper, "friend", "home") as friend,
+    ):
+        wait_for_agreement(watch, plain, robbed, resuming)
+        to_resuming = Numbered(watch, resuming)
+
+        sleeper.freeze()
+        frozen_at = time.monotonic()
+        while told_of(watch)[3:] not in (
+            [left("plain"), left("robbed")],
+            [left("robbed"), left("plain")],
+        ):
+            watch.hear()
+        assert time.monotonic() < frozen_at + ANNOUNCED
+        with register(awake, "robbed", "lab", client_type="heir") as heir:
+            assert set(heir.answer["peers"]) == {"watch", "resuming"}
+            assert watch.hear() == joined("robbed", "heir")
+            talk(frozen_at + STILL - time.monotonic(), to_resuming)
+            plain.say(type="message", target_id="watch", data="said to one that stands still")
+            sleeper.thaw()
+
+            assert robbed.hear_close() == 4409
+            assert watch.hear_type("peer_joined") == joined("plain")
+            settle(to_resuming)
+            wait_for_agreement(watch, plain, heir, resuming)
+            for sender in (watch, plain, heir, resuming):
+                sender.say(type="message", data=f"from {sender.client_id}")
+            for target in (watch, plain, heir, resuming):
+                for sender in {watch, plain, heir, resuming} - {target}:
+                    told = f"from {sender.client_id}"
+                    if not any(message.get("data") == told for message in target.received):
+                        target.hear_data(told)
+            # Of the one that may come back nobody heard.
+            assert told_of(watch, "resuming") == [joined("resuming")]
+            assert told_of(watch)[-2:] == [joined("robbed", "heir"), joined("plain")]
+            assert told_of(heir) == [joined("plain")]
+            assert told_of(resuming, "robbed") == [left("robbed"), joined("robbed", "heir")]
+            assert told_of(plain, "robbed", "watch") == [
+                joined("robbed"),
+                left("robbed"),
+                joined("robbed", "heir"),
+            ]
+            with register(awake, "guest", "home") as guest:
+                wait_for_agreement(friend, guest)
+
+
+def test_a_node_that_stands_still_for_less_than_its_lease_is_missed_by_nobody(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
+        Bystanders(awake),
+        register(awake, "watch", "lab") as watch,
+        register(sleeper, "plain", "lab") as plain,
+    ):
+        talks = (Numbered(watch, plain), Numbered(plain, watch))
+        settle(*talks)
+
+        sleeper.freeze()
+        talk(LEASE / 2, *talks)
+        sleeper.thaw()
+
+        settle(*talks)
+        wait_for_agreement(watch, plain)
+        assert [each.arrived for each in talks] == [list(range(each.sent)) for each in talks]
+        assert told_of(watch) == [joined("plain")]
+        assert told_of(plain) == []
