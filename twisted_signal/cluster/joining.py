@@ -6,7 +6,7 @@ from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Found, Joined, Taken
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import LOST, Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Reply, ignore, token_of
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Entered, read_record
 from twisted_signal.errors import ResumeExpired, RoomFull, Unavailable
@@ -75,15 +75,24 @@ class Joining:
         """A client may enter a room."""
         record = item.record
         join = self._joins.pop(record.place, None)
+        is_known = item.room_id in self._state.registry.rooms
+        if join is not None and item.records is None and not is_known:
+            # Who was in the room here has left meanwhile, and what is known of the room with them.
+            self._joins[record.place] = join
+            self._ask(join)
+            return
         if item.records is not None:
             owner = join.owner if join is not None else None
             self._replicas.learn(item.room_id, item.records, owner)
         member = join.answered(None) if join is not None else None
-        if member is None:  # it does not want it any more
+        if member is None or member.owner.member is not member:  # it does not want it any more
             self._state.scripts.leave(item.room_id, record.client_id, record.place, ignore)
+            self._replicas.put_back(item.room_id)  # the client keeps what it was to give up
             self._replicas.close_if_empty(item.room_id)
-        else:
-            self._state.places[record.place] = member
+            return
+        self._state.places[record.place] = member
+        if (member.client_type, token_of(member)) != (record.client_type, record.resume_token):
+            self._state.scripts.change(member, ignore)  # the client has said so meanwhile
 
     def _ask(self, join: Join) -> None:
         claim, message, leaving = join.claim, join.claim.message, join.owner.member

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from twisted_signal import event_log, events
+from twisted_signal.backlog import Backlog
 from twisted_signal.close_codes import REPLACED
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
@@ -18,9 +19,9 @@ from twisted_signal.cluster.wire import Adopted, Handed, Moved, PlaceState, Reco
 from twisted_signal.connection import Client
 from twisted_signal.errors import SignalError
 from twisted_signal.mailbox import Mailbox
-from twisted_signal.messages import ServerMessage
+from twisted_signal.messages import PeerJoined, PeerLeft, ServerMessage
 from twisted_signal.registry import Member, Owner
-from twisted_signal.relay import depart
+from twisted_signal.relay import depart, hand_over_what_waits
 from twisted_signal.tally import Tally
 
 log = event_log.logger(__name__)
@@ -123,6 +124,7 @@ class Moves:
             member.expires_at,
             member.last_partner,
             [] if member.backlog is None else member.backlog.all(),
+            {str(peer.place): peer.client_id for peer in member.peers()},
         )
         record = self._record(member, node)
         before = mailbox.client
@@ -216,8 +218,25 @@ class Moves:
         self._absent[owner] = self._state.now + self._state.registry.limits.resume_window
         assert isinstance(before, RemoteClient)
         before.member = None
+        if state.peers is not None:
+            self._catch_up(member, state.peers)
         for message in before.take_held():
             self._state.deliver(member, message)
+        if state.backlog:
+            member.backlog = Backlog()
+            for waiting in state.backlog:
+                member.backlog.keep(waiting)
+            hand_over_what_waits(member, self._state.now_ns)
+
+    def _catch_up(self, member: Member, known: dict[str, str]) -> None:
+        """Let a client hear who came and went while its place was on its way."""
+        peers = {str(peer.place): peer for peer in member.peers()}
+        for place, client_id in known.items():
+            if place not in peers:
+                member.client.deliver(PeerLeft(client_id))
+        for place, peer in peers.items():
+            if place not in known:
+                member.client.deliver(PeerJoined(peer.client_id, peer.client_type))
 
     def moved_away(self, member: Member, item: Moved) -> None:
         """A place that was taken over is back where it was: its client had never gone."""

@@ -123,7 +123,7 @@ class Node(Cluster):
 
     def shelters(self, member: Member) -> bool:
         """See Cluster."""
-        return member.mailbox is not None and self.is_up and bool(self.neighbours.names)
+        return member.mailbox is not None and self.is_up
 
     def others(self) -> Sequence[str]:
         """See Cluster."""
@@ -187,13 +187,8 @@ class Node(Cluster):
         batch = self._to_restore[:RESTORED_AT_ONCE]
         del self._to_restore[: len(batch)]
         for number, room_id in enumerate(batch, 1):
-            room = self._state.registry.rooms.get(room_id)
-            members = [] if room is None else list(room.members.values())
-            ours = [member for member in members if member.node is None]
             then = self._restored_last if number == len(batch) else ignore
-            if ours:
-                self._state.scripts.restore(room_id, ours, then)
-            elif number == len(batch):
+            if not self._replicas.put_back(room_id, then):
                 then(None)
 
     def _restored_last(self, reply: Reply) -> None:
@@ -228,10 +223,13 @@ class Node(Cluster):
         if not isinstance(reply, list):
             return
         live, over = reply
-        self.neighbours.see([name.decode() for name in live])
+        self._see(live)
         for name in over:
             log.warning(events.NODE_GONE, name.decode())
             self._reap(name.decode())
+
+    def _see(self, live: list[bytes]) -> None:
+        self.neighbours.see([name.decode() for name in live])
 
     def _reap(self, node: str) -> None:
         def answered(left: Reply) -> None:
@@ -252,6 +250,12 @@ class Node(Cluster):
         if not self.is_up:
             self._end()
             return
+        self._state.scripts.beat(self._part)  # tells who is there now: a node may just have come
+
+    def _part(self, reply: Reply) -> None:
+        if not isinstance(reply, list):
+            return
+        self._see(reply[0])
         others = self.neighbours.names
         ours = [member for member in self._state.places.values() if member.node is None]
         for number, member in enumerate(ours):

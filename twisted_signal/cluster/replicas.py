@@ -6,10 +6,10 @@ is missing in that may only not be back yet, where Redis has lost what it knew: 
 does not come back while a lease lasts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from twisted_signal.cluster.remote import RemoteClient
-from twisted_signal.cluster.scripts import LEASE_MS
+from twisted_signal.cluster.scripts import LEASE_MS, Answered, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Changed, Joined, Left, Moved, Record, Restored
 from twisted_signal.errors import SignalError
@@ -83,13 +83,17 @@ class Replicas:
                 self._missing[member] = self._state.now + LEASE_MS / 1000
         self.close_if_empty(item.room_id)
 
-    def learn(self, room_id: str, records: Iterable[Record], owner: Owner | None) -> None:
+    def learn(self, room_id: str, records: Sequence[Record], owner: Owner | None) -> None:
         """It is known who is in a room.
 
         Args:
             owner: who is about to enter it; None: nobody is.
         """
-        room = self._state.registry.rooms.get(room_id)
+        rooms = self._state.registry.rooms
+        for record in records:
+            if room_id in rooms:
+                self._make_way(rooms[room_id], record)
+        room = rooms.get(room_id)  # with the last of ours it may be gone
         if room is None:
             if owner is None:
                 return
@@ -107,17 +111,25 @@ class Replicas:
         if member is not None:
             self._missing.pop(member, None)
             if member.node is not None:
-                self.point(member, record.node)
                 member.client_type = record.client_type
+                if record.node != self._state.name:  # else we have just handed it over
+                    self.point(member, record.node)
             return
         if record.node == self._state.name:
             return  # it is entering, or leaving
+        self._make_way(room, record)
+        if room.room_id in self._state.registry.rooms:
+            self.add(room, record)
+
+    def _make_way(self, room: Room, record: Record) -> None:
+        """Let nobody have the id any more that somebody else has."""
         present = room.members.get(record.client_id)
-        if present is not None and present.node is None:
-            self._put_out(present)
-        elif present is not None:
+        if present is None or present.place == record.place:
+            return
+        if present.node is not None:
             self._lose(present)
-        self.add(room, record)
+        elif record.node != self._state.name:
+            self._put_out(present)
 
     def add(self, room: Room, record: Record) -> Member:
         """Put somebody into a room who is on another node, and tell those who are here."""
@@ -171,6 +183,15 @@ class Replicas:
         """One of ours gives way to another who has its id, as all nodes know."""
         del self._state.places[str(member.place)]
         put_out(member, self._state.registry, self._state.now_ns)
+
+    def put_back(self, room_id: str, answered: Answered = ignore) -> bool:
+        """Let our members of a room be there for all. Returns whether there are any."""
+        room = self._state.registry.rooms.get(room_id)
+        members = [] if room is None else list(room.members.values())
+        ours = [member for member in members if member.node is None]
+        if ours:
+            self._state.scripts.restore(room_id, ours, answered)
+        return bool(ours)
 
     def close_if_empty(self, room_id: str, owner: Owner | None = None) -> None:
         """Forget a room in which none of ours is. `owner`: who was the last one."""

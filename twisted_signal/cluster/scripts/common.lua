@@ -104,16 +104,11 @@ local function remove(room_id, record, how, except)
     end
 end
 
--- Let another node have a member. Return the record as it stands there, and how many members that
--- node had there before.
+-- Let another node have a member. Return the record as it stands there.
 local function move(room_id, record, node)
     redis.call('HDEL', index_key(record[NODE]), record[PLACE])
     count(record[NODE], -1)
     record[NODE] = node
-    return put(room_id, record), count(node, 1)
-end
-
--- A node that has no member in the room yet has to be told who is there.
-local function snapshot_for(members_before)
-    return members_before == 0 and snapshot() or 'null'
+    count(node, 1)
+    return put(room_id, record)
 end

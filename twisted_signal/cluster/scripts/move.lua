@@ -10,11 +10,11 @@ end
 if redis.call('HEXISTS', KEYS[1], to) == 0 then
     return 'away'
 end
-local written, before = move(room_id, record, to)
+local written = move(room_id, record, to)
 for _, node in ipairs(redis.call('HKEYS', nodes_key)) do
     if node ~= ORDER_FIELD and node ~= me and node ~= to then
         tell(node, '"moved"', text(room_id), written)
     end
 end
-tell(to, '"handed"', text(room_id), written, ARGV[7], snapshot_for(before))
+tell(to, '"handed"', text(room_id), written, ARGV[7], snapshot())
 return 'ok'

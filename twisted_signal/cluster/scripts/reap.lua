@@ -20,9 +20,9 @@ for i = 1, math.min(#entries, most * 2), 2 do
         if record[TOKEN] == '' then
             remove(room_id, record, 'left')
         else
-            local written, before = move(room_id, record, me)
+            local written = move(room_id, record, me)
             tell_room(me, '"moved"', text(room_id), written)
-            tell(me, '"adopted"', text(room_id), written, snapshot_for(before))
+            tell(me, '"adopted"', text(room_id), written, snapshot())
         end
     end
 end

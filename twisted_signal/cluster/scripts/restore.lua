@@ -19,8 +19,12 @@ for i = 4, #ARGV, 5 do
         put(room_id, record)
     elseif token ~= '' and record[TOKEN] == token then
         -- It was taken over meanwhile, and has not gone on elsewhere.
-        tell_room(me, '"moved"', text(room_id), (move(room_id, record, me)))
-        record = nil
+        local other = record[NODE]
+        local written = move(room_id, record, me)
+        tell_room(me, '"moved"', text(room_id), written)
+        if redis.call('HEXISTS', nodes_key, other) == 0 then
+            tell(other, '"moved"', text(room_id), written)  -- it has nobody else there
+        end
     else
         lost[#lost + 1] = place
     end
