@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 
 from redis_figures import Redis
 
-from twisted_signal.cluster.link import Link
-from twisted_signal.cluster.scripts import Scripts, sha_of, text_of
+from twisted_signal.cluster.scripts import Link, Scripts, sha_of, text_of
 
 AT_ONCE = 500
 """Commands under way."""
