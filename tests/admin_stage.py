@@ -9,13 +9,20 @@ import msgspec
 from memory import Memory, MemoryTransport
 from twisted.internet.address import IPv4Address
 
-from twisted_signal.admin.api import Api, Backend
+from twisted_signal.admin.api import Api
 from twisted_signal.admin.errors import BadQuery
 from twisted_signal.admin.guard import Guard
+from twisted_signal.admin.handlers import Backend
+from twisted_signal.admin.live import Live
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminChannel, AdminSite
+from twisted_signal.admin.start import answer_others
 from twisted_signal.admin.stream import Source, Streams
+from twisted_signal.admin.subject import Running
+from twisted_signal.admin.whole import Whole
+from twisted_signal.cluster.base import Cluster
 from twisted_signal.metrics import Exposition
+from twisted_signal.registry import Registry
 from twisted_signal.service import Reactor, SignalService
 from twisted_signal.web.answers import Answer, kept
 
@@ -73,16 +80,28 @@ class AdminMemory(Memory):
         *,
         checks_host: bool = True,
         events: Callable[[], Source] | None = None,
+        cluster: Callable[[Registry], Cluster] | None = None,
+        looks_on: bool = False,
         **limits: int,
     ) -> None:
+        """
+        Args:
+            cluster: makes what the server is a node of.
+            looks_on: there are the events that the page has.
+        """
         super().__init__(None, **limits)
+        if cluster is not None:
+            self.factory.cluster = cluster(self.factory.registry)
         self.reactor = StoppableReactor(self)
         self.service = SignalService(cast("Reactor", self.reactor), self.factory, [])
         self.readiness = Readiness(self.service)
         self.token = token
         exposition = Exposition(self.factory, self.service.telemetry)
+        self.whole = Whole(answer_others(self.service))
+        if looks_on:
+            events = Live(Running(self.whole), self.clock.seconds).viewer
         self.api = Api(
-            Backend(self.service, exposition, self.readiness, Streams(self.clock), FILES, events)
+            Backend(self.whole, exposition, self.readiness, Streams(self.clock), FILES, events)
         )
         guard = Guard((lambda: self.token or b"") if token else None, checks_host=checks_host)
         self.site = AdminSite(self.api, guard, self.clock, self.factory.server)

@@ -1,5 +1,6 @@
 """What an operator is told of a server, as the API has it, for tests."""
 
+from collections.abc import Sequence
 from typing import Any
 
 NOW_MS = 1_795_417_440_000
@@ -13,6 +14,9 @@ SERVER: dict[str, Any] = {
     "rooms": 1,
     "urls": ["ws://192.0.2.7:8765"],
     "draining": False,
+    "node": None,
+    "cluster_up": None,
+    "nodes": [],
     "problems": 1,
 }
 
@@ -36,17 +40,39 @@ def client_row(key: str, client_id: str | None, room_id: str | None, **more: Any
         "connected_for_s": 61.0,
         "messages": 7,
         "state": "here",
+        "node": None,
         **more,
     }
 
 
-def room_row(room_id: str, clients: int = 2) -> dict[str, Any]:
+def node_row(name: str, **more: Any) -> dict[str, Any]:
+    """Return a node, as `admin.views.NodeView`."""
+    return {
+        "name": name,
+        "reachable": True,
+        "version": "1.2.3",
+        "started_at_ms": NOW_MS - 8_000_000,
+        "connections": 2,
+        "clients": 2,
+        "rooms": 1,
+        "draining": False,
+        **more,
+    }
+
+
+def room_row(room_id: str, clients: int = 2, nodes: Sequence[str] = ()) -> dict[str, Any]:
     """Return a room, as `admin.views.RoomView`."""
-    return {"room_id": room_id, "clients": clients, "opened_at_ms": NOW_MS - 3_600_000}
+    opened_at_ms = NOW_MS - 3_600_000
+    return {
+        "room_id": room_id,
+        "clients": clients,
+        "opened_at_ms": opened_at_ms,
+        "nodes": list(nodes),
+    }
 
 
 def call(number: int, room_id: str = "lab1", **more: Any) -> dict[str, Any]:
-    """Return a call, as `diagnosis.CallView`."""
+    """Return a call, as `admin.views.CallView`."""
     start = NOW_MS - 60_000
     return {
         "number": number,
@@ -68,6 +94,8 @@ def call(number: int, room_id: str = "lab1", **more: Any) -> dict[str, Any]:
             "sentence": "phone1 has not answered for 42 s.",
             "is_problem": True,
         },
+        "key": str(number),
+        "node": None,
         **more,
     }
 

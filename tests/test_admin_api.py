@@ -4,9 +4,11 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 import pytest
-from admin_stage import AdminMemory, Reply
+from admin_stage import AdminMemory, Reply, request
+from fake_nodes import FakeNodes, phone_and_pc
 
 from twisted_signal import __version__
+from twisted_signal.admin.questions import AskClients
 
 
 @pytest.fixture
@@ -253,3 +255,97 @@ def test_a_page_is_sent_and_may_be_kept(memory: AdminMemory) -> None:
 
 def test_without_a_source_there_are_no_events(memory: AdminMemory) -> None:
     assert memory.ask("/api/v1/events").status == HTTPStatus.NOT_FOUND
+
+
+class TestOfACluster:
+    @pytest.fixture
+    def nodes(self) -> FakeNodes:
+        nodes = phone_and_pc()
+        nodes.is_late = True
+        return nodes
+
+    def test_an_answer_comes_when_the_other_nodes_have_answered(self, nodes: FakeNodes) -> None:
+        line = nodes["a"].dial()
+        line.send(request("/api/v1/clients"))
+        assert line.transport.take() == b""
+
+        nodes.deliver()
+
+        said = line.reply().json()
+        assert [client["client_id"] for client in said["items"]] == ["phone", "pc"]
+        assert said["missing_nodes"] == []
+
+    def test_what_is_asked_meanwhile_is_answered_after_it(self, nodes: FakeNodes) -> None:
+        line = nodes["a"].dial()
+        line.send(request("/api/v1/rooms") + request("/healthz"))
+        assert line.transport.take() == b""
+
+        nodes.deliver()
+
+        said = line.transport.take()
+        assert said.count(b"HTTP/1.1 200 OK") == 2
+        assert said.index(b"hall") < said.index(b"ok.")
+
+    def test_who_does_not_wait_for_it_is_forgotten(self, nodes: FakeNodes) -> None:
+        line = nodes["a"].dial()
+        line.send(request("/api/v1/rooms"))
+        line.transport.end()
+
+        assert nodes.deliver()
+        assert line.transport.take() == b""
+
+    def test_an_error_may_come_late(self, nodes: FakeNodes) -> None:
+        line = nodes["a"].dial()
+        line.send(request("/api/v1/rooms/cellar"))
+        nodes.deliver()
+
+        reply = line.reply()
+        assert (reply.status, reply.code) == (404, "unknown_room")
+
+    def test_a_mistake_may_come_late(
+        self, nodes: FakeNodes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        line = nodes["a"].dial()
+        line.send(request("/api/v1/clients"))
+        nodes["a"].whole.node._says[AskClients] = lambda _: 1 / 0
+        nodes.deliver()
+
+        reply = line.reply()
+        assert (reply.status, reply.code) == (500, "server_mistake")
+        assert "A request to the admin endpoint could not be answered" in caplog.text
+
+    def test_a_client_of_another_node_is_disconnected(self, nodes: FakeNodes) -> None:
+        nodes.is_late = False
+        client = nodes["b"].registered("tablet")
+
+        reply = disconnect(nodes["a"], "tablet")
+
+        assert reply.json()["client"]["node"] == "b"
+        assert client.close_code == 4410
+        nodes.silent = {"b"}
+        again = nodes["a"].post(f"/api/v1/clients/{reply.json()['client']['key']}/disconnect")
+        assert (again.status, again.code) == (504, "node_silent")
+
+    def test_a_node_drains_alone(self, nodes: FakeNodes) -> None:
+        nodes.is_late = False
+        assert nodes["b"].post("/api/v1/drain").status == 202
+
+        assert [nodes[name].reactor.is_stopped for name in "ab"] == [False, True]
+        assert nodes.asked == []
+
+    def test_the_page_is_told_what_the_others_said(self, nodes: FakeNodes) -> None:
+        line = nodes["a"].dial()
+        line.send(request("/api/v1/events?view=clients"))
+        first = line.transport.take()
+        assert b'"client_id":"phone"' in first
+        assert b'"client_id":"pc"' not in first
+
+        nodes.deliver()
+        nodes["a"].wait(1)
+
+        assert b'"client_id":"pc"' in line.transport.take()
+
+    def test_a_node_that_there_is_not_is_named(self, nodes: FakeNodes) -> None:
+        reply = nodes["a"].ask("/api/v1/rooms?node=x")
+
+        assert (reply.status, reply.code) == (404, "unknown_node")

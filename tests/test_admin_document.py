@@ -11,7 +11,8 @@ from processes import PATIENCE, ROOT, server
 from websockets.sync.client import connect
 
 from twisted_signal.admin import site, stream
-from twisted_signal.admin.api import DEFAULT_LIMIT, MOST_ITEMS
+from twisted_signal.admin.api import DEFAULT_LIMIT
+from twisted_signal.admin.questions import MOST_ITEMS
 
 TEXT = (ROOT / "docs" / "admin.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (curl .+)$", TEXT, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,13 +12,13 @@ from browser import Browser, Dialog, Page, Visitor, expect, visitor
 from caller import Caller
 from crowd import crowd
 from played_call import describe, play_call, register
-from processes import Server, server
+from processes import Server, Watched, running, server
 
 ADMIN = ("--admin-endpoint", "tcp:0:interface=127.0.0.1")
 TOKEN = "0123456789abcdef-for-tests"
 
 
-def admin_url(started: Server) -> str:
+def admin_url(started: Watched) -> str:
     """Return where the page of a server is."""
     return started.wait_for(r"Admin page on (\S+)")[1]
 
@@ -37,11 +38,23 @@ def operator(browser: Browser) -> Iterator[Visitor]:
         assert made.complaints == []
 
 
-def open_page(operator: Visitor, started: Server, place: str = "") -> Page:
+def open_page(operator: Visitor, started: Watched, place: str = "") -> Page:
     """Open the page, and wait until it lives."""
     page = operator.open(admin_url(started) + place)
     expect(page.locator("#state")).to_have_text("Live")
     return page
+
+
+def check_with_axe(page: Page) -> None:
+    """See that what is on the page can be used by all, and fits."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not installed"
+    )
+    expect(page.locator("#sight")).to_have_attribute("aria-busy", "false")
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    width = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert page.evaluate(width)
 
 
 class TestWhoIsThere:
@@ -227,6 +240,84 @@ class TestCalls:
         expect(page.get_by_text("This call is not kept any more")).to_be_visible()
 
 
+class TestNodes:
+    @pytest.fixture
+    def two(self, tmp_path: Path) -> Iterator[Watched]:
+        """A server that is one of two nodes: see two_nodes.py."""
+        script = Path(__file__).with_name("two_nodes.py")
+        with running(sys.executable, script, "--port", "0", *ADMIN, cwd=tmp_path) as started:
+            yield started
+
+    def test_what_is_on_another_node_is_shown_and_disconnected(
+        self, two: Watched, operator: Visitor
+    ) -> None:
+        with Caller(two.wait_for(r"Listening on (\S+)")[1]) as phone:
+            register(phone, "near-phone", "hall")
+            page = open_page(operator, two)
+            for room, node in (("hall", "a"), ("lab", "b")):
+                row = page.get_by_role("row").filter(has_text=room)
+                expect(row.get_by_role("cell").nth(2)).to_have_text(node)
+            nodes = page.get_by_role("list", name="Nodes").get_by_role("link")
+            expect(nodes).to_have_text(["a1 client", "b1 client"])
+            page.get_by_role("link", name="Clients").click()
+            expect(page.get_by_role("row")).to_have_count(3)
+            nodes.nth(1).click()
+            expect(page.get_by_role("row")).to_have_count(2)
+            expect(page.locator("#sight-note")).to_have_text("1 on b")
+            expect(nodes.nth(1)).to_have_attribute("aria-current", "true")
+            page.get_by_role("button", name="Disconnect far-phone").click()
+            page.get_by_role("button", name="Disconnect", exact=True).click()
+            expect(page.get_by_role("alert")).to_have_text("far-phone was disconnected.")
+            expect(page.get_by_text("Nobody is connected.")).to_be_visible()
+            nodes.nth(1).click()  # back to all
+            expect(page.get_by_role("row")).to_have_count(2)
+            assert "node=" not in page.url
+
+    def test_one_that_does_not_answer_is_named(self, two: Watched, operator: Visitor) -> None:
+        page = open_page(operator, two)
+        lab = page.get_by_role("link", name="lab")
+        expect(lab).to_be_visible()
+        two.process.send_signal(signal.SIGUSR1)
+        missing = "b does not answer: what is there is left out."
+        expect(page.get_by_role("status").filter(has_text=missing)).to_be_visible()
+        expect(page.get_by_role("link", name="b does not answer")).to_be_visible()
+        expect(lab).to_have_count(0)
+        expect(page.locator("#health")).to_have_text("Healthy")
+        two.process.send_signal(signal.SIGUSR1)
+        expect(lab).to_be_visible()
+        expect(page.locator("#missing")).to_be_hidden()
+
+    def test_a_node_that_is_cut_off_says_so(self, two: Watched, operator: Visitor) -> None:
+        page = open_page(operator, two)
+        expect(page.get_by_role("link", name="lab")).to_be_visible()
+        two.process.send_signal(signal.SIGUSR2)
+        expect(page.locator("#health")).to_have_text("Cut off from the cluster")
+        expect(page.locator("#missing")).to_have_text(
+            "This node, a, cannot reach the others: what is shown is its own part."
+        )
+
+    def test_a_server_by_itself_has_no_word_of_nodes(
+        self, watched: Server, operator: Visitor
+    ) -> None:
+        with Caller(watched.url) as phone:
+            register(phone, "phone1", "lab1")
+            page = open_page(operator, watched)
+            expect(page.get_by_role("row").filter(has_text="lab1")).to_be_visible()
+            expect(page.get_by_role("columnheader")).to_have_text(["Room", "Clients", "Open for"])
+            expect(page.locator("#nodes")).to_be_hidden()
+            expect(page.locator("#missing")).to_be_hidden()
+
+    @pytest.mark.parametrize("is_phone", [False, True], ids=["wide", "phone"])
+    def test_it_can_be_used_by_all(self, two: Watched, browser: Browser, *, is_phone: bool) -> None:
+        with visitor(browser, phone=is_phone) as made:
+            page = open_page(made, two, "#/clients?node=b")
+            expect(page.get_by_text("far-phone")).to_be_visible()
+            two.process.send_signal(signal.SIGUSR1)
+            expect(page.locator("#missing")).to_be_visible()
+            check_with_axe(page)
+            assert made.complaints == []
+
+
 NASTY = "<img src=x onerror=alert(1)>"
 
 
@@ -407,9 +498,6 @@ class TestTheConnection:
 def test_the_page_can_be_used_by_all(
     watched: Server, browser: Browser, scheme: str, *, is_phone: bool
 ) -> None:
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe is not installed"
-    )
     with (
         visitor(browser, phone=is_phone, color_scheme=scheme) as made,
         Caller(watched.url) as phone,
@@ -420,21 +508,14 @@ def test_the_page_can_be_used_by_all(
         play_call(pc, phone, ["192.168.1.7"], ["10.0.0.9"])
         page = open_page(made, watched)
 
-        def check() -> None:
-            expect(page.locator("#sight")).to_have_attribute("aria-busy", "false")
-            found = axe.Axe().run(page)
-            assert found.violations_count == 0, found.generate_report()
-            width = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-            assert page.evaluate(width)
-
-        check()
+        check_with_axe(page)
         page.get_by_role("link", name="lab1").click()
         expect(page.get_by_role("row").filter(has_text="phone1")).to_be_visible()
-        check()
+        check_with_axe(page)
         page.get_by_role("button", name="Disconnect phone1").click()
-        check()
+        check_with_axe(page)
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("link", name="pc → phone1").last.click()
         expect(page.locator("svg.sequence")).to_be_visible()
-        check()
+        check_with_axe(page)
         assert made.complaints == []

@@ -17,14 +17,14 @@ from twisted_signal import cli
 from twisted_signal.calls_command import call_lines
 
 
-def page_of(calls: list[dict[str, Any]]) -> Callable[[str], Said]:
+def page_of(calls: list[dict[str, Any]], *missing: str) -> Callable[[str], Said]:
     """Return what answers as the API does, with some calls."""
 
     def answer(target: str) -> Said:
         query = {name: int(values[0]) for name, values in parse_qs(urlsplit(target).query).items()}
         assert urlsplit(target).path == "/api/v1/calls"
         part = calls[query["offset"] : query["offset"] + query["limit"]]
-        return Said({"items": part, "total": len(calls), **query})
+        return Said({"items": part, "total": len(calls), "missing_nodes": missing, **query})
 
     return answer
 
@@ -75,6 +75,21 @@ def test_all_calls_are_printed_the_latest_last(capsys: pytest.CaptureFixture[str
 
     assert re.findall(r"room r(\d+)", out) == [str(number) for number in range(1, 151)]
     assert out.count("\n\n") == 149
+
+
+def test_nodes_that_do_not_tell_of_their_calls_are_named_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    calls = [call(7, key=f"{node}:7", room_id=f"r-{node}") for node in ("a", "b")] * 51
+    with endpoint_stub(page_of(calls, "c", "\x1b[2J")) as stub:
+        cli.main(["calls", "--url", stub.url])
+    out, err = capsys.readouterr()
+
+    assert re.findall(r"room (\S+),", out) == ["r-b", "r-a"]  # the same number is not the same call
+    assert err == (
+        "c does not answer: its calls are left out.\n"
+        "\\x1b[2J does not answer: its calls are left out.\n"
+    )
 
 
 def test_calls_can_be_chosen_by_room_and_problem(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from twisted_signal.admin.changes import Listing, Row
 from twisted_signal.admin.errors import BadQuery
-from twisted_signal.admin.live import FRESH, SHARE, Live, Look, Rates, Seen, Viewer
+from twisted_signal.admin.live import Live, Look, Rates, Seen, Viewer
+from twisted_signal.admin.thrift import FRESH, SHARE
 
 
 class Server:
@@ -16,6 +17,7 @@ class Server:
     def __init__(self) -> None:
         self.head: Row = {"version": "1", "uptime_s": 0.0, "clients": 0, "draining": False}
         self.rooms = {f"room{number}": {"clients": 2} for number in range(3000)}
+        self.nodes: tuple[str, ...] = ()
         self.samples = [float(number) for number in range(4)]
         self.looks: list[Look] = []
         self.seconds = 0.0
@@ -29,7 +31,7 @@ class Server:
         self.seconds += self.cost
         rows = [(name, row) for name, row in self.rooms.items() if look.search in name]
         part = dict(rows[look.offset : look.offset + look.limit])
-        rates = Rates(len(self.samples), 5, {"messages": self.samples[-180:]})
+        rates = Rates(len(self.samples), 5, {"messages": self.samples[-180:]}, self.nodes)
         return Seen(dict(self.head), rates, {"rooms": Listing(len(rows), part)})
 
 
@@ -107,6 +109,18 @@ def test_of_the_plots_only_new_samples_are_told(live: Live, subject: Server) -> 
     }
 
 
+def test_the_plots_are_told_anew_when_they_are_of_other_nodes(live: Live, subject: Server) -> None:
+    viewer, _ = looking(live)
+    subject.nodes = ("a", "b")
+
+    assert events(viewer.tick(1.0))["rates"] == {
+        "step_s": 5,
+        "is_whole": True,
+        "series": {"messages": [0, 1, 2, 3]},
+    }
+    assert viewer.tick(2.0) is None
+
+
 def test_one_who_was_behind_gets_the_difference_to_what_it_has(live: Live, subject: Server) -> None:
     viewer, _ = looking(live, limit=2)
     other, _ = looking(live, limit=2)
@@ -155,7 +169,7 @@ def test_looks_that_nobody_takes_any_more_are_forgotten(live: Live) -> None:
     for number in range(100):
         looking(live, now=number * 2 * FRESH, search=str(number))
 
-    assert len(live._found) == 1
+    assert len(live._thrift._found) == 1
 
 
 @pytest.mark.parametrize(
@@ -166,7 +180,6 @@ def test_looks_that_nobody_takes_any_more_are_forgotten(live: Live) -> None:
         {"limit": "0"},
         {"limit": "100000"},
         {"limit": "many"},
-        {"call": "first"},
         {"search": "x" * 257},
     ],
 )

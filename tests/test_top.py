@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 from caller import Caller
-from operator_view import NOW_MS, RATES, SERVER, call, call_row, client_row, room_row
+from operator_view import (
+    NOW_MS,
+    RATES,
+    SERVER,
+    call,
+    call_row,
+    client_row,
+    node_row,
+    room_row,
+)
 from processes import BIN, PATIENCE, server
 
 from twisted_signal import cli
@@ -151,6 +160,28 @@ def test_the_head_tells_of_the_server_and_its_rates(told: Told) -> None:
         await until(
             pilot, lambda: str(app.query_one("#messages-now", Label).render()) == "messages 40/s"
         )
+
+    play(told, scene)
+
+
+NODES = {"nodes": [node_row("a"), node_row(NASTY, reachable=False)], "node": "a"}
+
+
+def test_nodes_have_a_column_where_there_are_several(told: Told) -> None:
+    told.lists["rooms"] = {"lab1": room_row("lab1", nodes=("a", "b"))}
+    told.lists["clients"] = {"a:1": client_row("1", "phone1", "lab1", node="a", address=None)}
+
+    async def scene(app: Top, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: rows(app) == [["lab1", "2", "1 h"]])
+        told.streams[0].say("server", {**SERVER, **NODES, "cluster_up": True})
+        await until(pilot, lambda: rows(app) == [["lab1", "2", "1 h", "a, b"]])
+        assert r"2 nodes  [red]\x1b[31m is silent" in words(app, "#head")
+        await pilot.press("c")
+        await until(pilot, lambda: len(told.streams) == 2)
+        told.streams[1].say("server", {**SERVER, **NODES, "cluster_up": False})
+        await until(pilot, lambda: "cut off from the cluster  " in words(app, "#head"))
+        await until(pilot, lambda: [row[-1] for row in rows(app)] == ["a"])
+        assert rows(app)[0][4] == "–"
 
     play(told, scene)
 

@@ -50,8 +50,9 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
 
 
 def _calls(client: AdminClient, room: str | None, *, problems_only: bool) -> Iterator[Any]:
-    """Yield the calls, the latest first."""
+    """Yield the calls, the latest first; say on stderr which nodes do not tell of theirs."""
     seen = set()
+    silent = set()
     offset = 0
     while True:
         page = client.get(
@@ -61,10 +62,14 @@ def _calls(client: AdminClient, room: str | None, *, problems_only: bool) -> Ite
             offset=offset,
             limit=_PAGE,
         )
+        for node in page["missing_nodes"]:
+            if node not in silent:
+                silent.add(node)
+                sys.stderr.write(f"{printable(node)} does not answer: its calls are left out.\n")
         for call in page["items"]:
             # One that began meanwhile moves the others to where they are found again.
-            if call["number"] not in seen:
-                seen.add(call["number"])
+            if call["key"] not in seen:
+                seen.add(call["key"])
                 yield call
         offset += _PAGE
         if offset >= page["total"]:

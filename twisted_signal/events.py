@@ -191,6 +191,9 @@ MESSAGE_FAILED = Event("A message from %s could not be handled", "message_failed
 ADMIN_REQUEST_FAILED = Event(
     "A request to the admin endpoint could not be answered", "admin_request_failed"
 )
+ADMIN_QUESTION_FAILED = Event(
+    "A question of another node's admin endpoint could not be answered", "admin_question_failed"
+)
 ADMIN_STREAM_FAILED = Event("What is new could not be told to a reader", "admin_stream_failed")
 PAGE_FAILED = Event("A request for a page could not be answered", "page_failed")
 CLUSTER_FAILED = Event("What was heard of the cluster could not be handled", "cluster_failed")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from twisted.application.service import IService
 
-from twisted_signal.admin.start import add_admin
+from twisted_signal.admin.start import add_admin, answer_others
 from twisted_signal.advertisement import Advertisement
 from twisted_signal.clock import run_steadily
 from twisted_signal.collector import spare_what_stays
@@ -61,7 +61,8 @@ def makeService(options: Options) -> IService:
         signed_here = options.renewal if options["self-signed"] else None
         invitation = Invitation(reactor, sys.stdout, service.urls, signed_here)
         invitation.setServiceParent(service)
-    admin = None if options.admin is None else add_admin(service, options.admin, reactor)
+    answering = answer_others(service)
+    admin = None if options.admin is None else add_admin(answering, options.admin, reactor)
     if options.redis is not None and node is not None:
         join_cluster(service, node, options.redis, admin, reactor)
     if options.renewal is not None:

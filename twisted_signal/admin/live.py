@@ -17,11 +17,8 @@ import msgspec
 from twisted_signal.admin.changes import EMPTY, Listing, Row, changed_fields, difference
 from twisted_signal.admin.errors import BadQuery
 from twisted_signal.admin.routes import Parameter
+from twisted_signal.admin.thrift import Thrift
 
-FRESH = 0.5
-"""Seconds for which what was found for one viewer is good enough for another."""
-SHARE = 50
-"""What was found is good for this many times as long as it took to find: that is 2 % of a core."""
 MOST_ROWS = 200
 """Rows of a list that a screen may have."""
 
@@ -35,8 +32,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         search: what rows must have in them; empty: all.
         offset, limit: the part of the list that is on the screen.
         room: the name of the room of `room`.
-        call: the number of the call of `call`.
+        call: the key of the call of `call`.
         problems: whether only calls with a problem are wanted.
+        node: the name of the node whose part of the lists is wanted; empty: all.
     """
 
     view: Literal["rooms", "clients", "calls", "room", "call"] = "rooms"
@@ -44,8 +42,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)] = 50
     room: str = ""
-    call: Annotated[int, msgspec.Meta(ge=0)] = 0
+    call: str = ""
     problems: bool = False
+    node: str = ""
 
 
 PARAMETERS = (
@@ -54,8 +53,9 @@ PARAMETERS = (
     Parameter("offset", "How many rows to pass over.", 0),
     Parameter("limit", "How many rows the screen has.", 50, 1, MOST_ROWS),
     Parameter("room", "The id of the room to look at.", ""),
-    Parameter("call", "The number of the call to look at.", 0),
+    Parameter("call", "The key of the call to look at.", ""),
     Parameter("problems", "1: only calls that something is wrong with.", 0, 0, 1),
+    Parameter("node", "Only what the node with this name has of a list.", ""),
 )
 """The fields of a look, as a query has them."""
 
@@ -67,11 +67,13 @@ class Rates(NamedTuple):
         end: how many samples were taken since the start.
         step_s: seconds from one to the next.
         series: the last samples by the name of what was measured, all equally long, latest last.
+        nodes: of which nodes these are, together; those of others make another series.
     """
 
     end: int
     step_s: float
     series: dict[str, list[float]]
+    nodes: tuple[str, ...] = ()
 
 
 class Seen(NamedTuple):
@@ -96,13 +98,12 @@ class Subject(Protocol):
 
 
 class Live:
-    """All who look. What it costs to look is bounded: see SHARE."""
+    """All who look. What it costs to look is bounded: see `thrift`."""
 
     def __init__(self, subject: Subject, stopwatch: Callable[[], float]) -> None:
         """`stopwatch`: returns seconds, of any clock; it measures how dear a look is."""
         self._subject = subject
-        self._stopwatch = stopwatch
-        self._found: dict[Look, tuple[Seen, float]] = {}
+        self._thrift: Thrift[Look, Seen] = Thrift(stopwatch)
 
     def viewer(self) -> "Viewer":
         """Return somebody who is about to look."""
@@ -110,15 +111,7 @@ class Live:
 
     def see(self, look: Look, now: float) -> Seen:
         """Return what there is to see, now or a little earlier. `now`: seconds."""
-        found = self._found.get(look)
-        if found is not None and now < found[1]:
-            return found[0]
-        self._found = {other: found for other, found in self._found.items() if now < found[1]}
-        began = self._stopwatch()
-        seen = self._subject.look(look)
-        cost = (self._stopwatch() - began) * (len(self._found) + 1)
-        self._found[look] = seen, now + max(FRESH, SHARE * cost)
-        return seen
+        return self._thrift.get(look, now, lambda: self._subject.look(look))
 
 
 class Viewer:
@@ -129,7 +122,7 @@ class Viewer:
         self._look = Look()
         self._seen: Seen | None = None
         self._server: Row | None = None
-        self._end: int | None = None
+        self._rates: Rates | None = None
         self._listings: dict[str, Listing] = {}
 
     def begin(self, query: Mapping[str, Any], now: float) -> bytes:
@@ -167,14 +160,15 @@ class Viewer:
         return bytes(told) or None
 
     def _new_samples(self, rates: Rates) -> bytes:
-        if self._end == rates.end:
-            return b""
-        series = rates.series
-        if self._end is not None:
-            count = rates.end - self._end
-            series = {name: values[-count:] for name, values in series.items()}
-        is_whole = self._end is None
-        self._end = rates.end
+        told, self._rates = self._rates, rates
+        is_whole = told is None or told.nodes != rates.nodes
+        if told is not None and not is_whole:
+            count = rates.end - told.end
+            if count <= 0:
+                return b""
+            series = {name: values[-count:] for name, values in rates.series.items()}
+        else:
+            series = rates.series
         return _event("rates", {"step_s": rates.step_s, "is_whole": is_whole, "series": series})
 
 

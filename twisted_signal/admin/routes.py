@@ -87,7 +87,8 @@ class Route(NamedTuple):
         name: of the operation.
         meaning: a sentence.
         answer: does it; called with what the API knows of the server, and with what is asked. It
-            returns a value for JSON, a whole `Answer`, or `Events`.
+            returns a value for JSON, or a coroutine for `later` that does; a whole `Answer`; or
+            `Events`.
         returns: the type of a value for JSON; None: it is something else.
         content_type: of the answer.
         parameters: of the query.

@@ -18,6 +18,7 @@ from twisted_signal.addresses import peer_text
 from twisted_signal.admin.api import Api, refusal
 from twisted_signal.admin.errors import ApiError
 from twisted_signal.admin.guard import Asking, Guard
+from twisted_signal.admin.later import Task
 from twisted_signal.admin.stream import CONTENT_TYPE, Events
 from twisted_signal.admission import Admission, Bucket, Place
 from twisted_signal.limits import Limits
@@ -107,10 +108,32 @@ class AdminRequest(AnsweredRequest):
             answer = _MISTAKE
         if isinstance(answer, Events):
             self._stream(site, answer)
+        elif isinstance(answer, Task):
+            self._wait_for(answer)
         else:
             self.send(answer)
 
-    def _answer(self, site: "AdminSite") -> Answer | Events:
+    def _wait_for(self, task: Task[Answer]) -> None:
+        """Send an answer when it is there, unless nobody waits for it any more."""
+        is_gone = False
+
+        def gone(_: Failure) -> None:
+            nonlocal is_gone
+            is_gone = True
+
+        def done() -> None:
+            if not is_gone:
+                try:
+                    answer = task.result()
+                except Exception:
+                    log.exception(events.ADMIN_REQUEST_FAILED, about=event_log.OTHERS)
+                    answer = _MISTAKE
+                self.send(answer)
+
+        self.notifyFinish().addErrback(gone)
+        task.when_done(done)
+
+    def _answer(self, site: "AdminSite") -> Answer | Events | Task[Answer]:
         path, _, query = self.uri.decode("ascii", "replace").partition("?")
         is_open = site.api.is_open(path)
         try:

@@ -3,14 +3,17 @@
 import time
 from typing import Any, NamedTuple
 
-from twisted_signal.admin.api import Api, Backend
+from twisted_signal.admin.answering import Node
+from twisted_signal.admin.api import Api
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
 from twisted_signal.admin.guard import Guard
+from twisted_signal.admin.handlers import Backend
 from twisted_signal.admin.live import Live
 from twisted_signal.admin.readiness import Readiness
 from twisted_signal.admin.site import AdminSite
 from twisted_signal.admin.stream import Streams
 from twisted_signal.admin.subject import Running
+from twisted_signal.admin.whole import Whole
 from twisted_signal.metrics import Exposition
 from twisted_signal.service import SignalService
 from twisted_signal.web.answers import Answer
@@ -40,21 +43,32 @@ def page_files() -> dict[str, Answer]:
     return read_static(__package__, PAGES) | {path: web[path] for path in SHARED}
 
 
-def add_admin(service: SignalService, place: AdminPlace, reactor: Any) -> Admin:
+def answer_others(service: SignalService) -> Node:
+    """Let a server answer what other nodes of its cluster ask for their operators.
+
+    It does so whether or not it has an admin endpoint of its own.
+    """
+    node = Node(service, time.perf_counter)
+    service.factory.cluster.answer = node.answer
+    return node
+
+
+def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
-        service: the server.
+        node: the server.
         place: where.
         reactor: serves it.
 
     Returns:
         What of it others may add to.
     """
+    service, whole = node.service, Whole(node)
     readiness = Readiness(service)
-    live = Live(Running(service), time.perf_counter)
+    live = Live(Running(whole), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)
-    api = Api(Backend(service, exposition, readiness, Streams(reactor), page_files(), live.viewer))
+    api = Api(Backend(whole, exposition, readiness, Streams(reactor), page_files(), live.viewer))
     token_file = place.token_file
     token = None if token_file is None else lambda: token_file.token
     guard = Guard(token, checks_host=not place.is_unix)

@@ -67,6 +67,10 @@ class Cluster(Protocol):
     def shelters(self, member: Member) -> bool:
         """Tell whether a member's place outlives this node, which is about to stop."""
 
+    @property
+    def is_up(self) -> bool:
+        """Whether this node is in touch with the others."""
+
     def others(self) -> Sequence[str]:
         """Return the other nodes by their names, in order."""
 

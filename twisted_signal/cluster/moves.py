@@ -21,6 +21,7 @@ from twisted_signal.mailbox import Mailbox
 from twisted_signal.messages import ServerMessage
 from twisted_signal.registry import Member, Owner
 from twisted_signal.relay import depart
+from twisted_signal.tally import Tally
 
 log = event_log.logger(__name__)
 
@@ -36,15 +37,26 @@ class Absent(Client, Owner):
         lost: how many of the last messages that were sent to it did not arrive.
     """
 
-    __slots__ = ("_give_up", "lost", "member")
+    __slots__ = ("_give_up", "_member", "_tally", "lost")
 
     address = "nowhere"
     source = None
 
-    def __init__(self, lost: int, give_up: Callable[[Member], None]) -> None:
-        self.member: Member | None = None
+    def __init__(self, lost: int, tally: Tally, give_up: Callable[[Member], None]) -> None:
+        self._member: Member | None = None
         self.lost = lost
+        self._tally = tally
         self._give_up = give_up
+
+    @property
+    def member(self) -> Member | None:
+        """See Owner. As long as there is one, it counts as kept."""
+        return self._member
+
+    @member.setter
+    def member(self, member: Member | None) -> None:
+        self._tally.kept += (member is not None) - (self._member is not None)
+        self._member = member
 
     def log_fields(self) -> dict[str, object]:
         """See `event_log.Subject`."""
@@ -145,7 +157,9 @@ class Moves:
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
-            room = registry.open(room_id, Absent(0, self.give_up), self._state.now_ns)
+            room = registry.open(
+                room_id, Absent(0, self._state.registry.tally, self.give_up), self._state.now_ns
+            )
             self._replicas.stale.add(room_id)
         member = self._state.places.get(record.place) or self._replicas.add(room, record)
         self._settle(member, record.resume_token, state)
@@ -176,7 +190,7 @@ class Moves:
     def _bring(self, item: Handed | Adopted, state: PlaceState) -> None:
         record = item.record
         self._passed_on.pop(record.place, None)
-        owner = Absent(0, self.give_up)
+        owner = Absent(0, self._state.registry.tally, self.give_up)
         self._replicas.learn(item.room_id, item.records or (), owner)
         room = self._state.registry.rooms.get(item.room_id)
         if room is None:
@@ -192,7 +206,8 @@ class Moves:
     def _settle(self, member: Member, token: str, state: PlaceState) -> None:
         """Let a place be here, for its client to come back."""
         before = member.owner
-        owner = Absent(state.kept.lost if state.kept is not None else 0, self.give_up)
+        lost = state.kept.lost if state.kept is not None else 0
+        owner = Absent(lost, self._state.registry.tally, self.give_up)
         owner.member = member
         member.owner, member.node = owner, None
         member.expires_at, member.last_partner = state.expires_at, state.last_partner

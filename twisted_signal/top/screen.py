@@ -24,7 +24,7 @@ from twisted_signal.calls_command import call_lines
 from twisted_signal.figures import short
 from twisted_signal.text import printable
 from twisted_signal.top.confirm import Confirm
-from twisted_signal.top.rows import COLUMNS, PLOTS, cells_of, head_of, title_of
+from twisted_signal.top.rows import COLUMNS, NODE, PLOTS, cells_of, columns_of, head_of, title_of
 
 LIMIT = 100
 """Rows that are asked for at once."""
@@ -68,6 +68,7 @@ class Top(App[None]):
         self._endpoint = endpoint
         self._look: dict[str, Any] = {"view": "rooms"}
         self._state = "connecting"
+        self._columns: tuple[str, ...] = ()
         self._server: dict[str, Any] = {}
         self._told_at = 0.0
         self._series: dict[str, list[float]] = {}
@@ -112,12 +113,17 @@ class Top(App[None]):
         self.query_one("#call-box").display = view == "call"
         table = self._table
         table.display = view != "call"
-        table.clear(columns=True)
-        table.add_columns(*COLUMNS.get(self._list_name, ()))
+        self._make_columns()
         self._show_title()
         if view != "call" and not self.query_one("#search").has_focus:
             table.focus()
         self._watch(dict(self._look), self._stop)
+
+    def _make_columns(self) -> None:
+        """Empty the table, for rows of what is looked at."""
+        self._columns = columns_of(self._list_name, self._server)
+        self._table.clear(columns=True)
+        self._table.add_columns(*self._columns)
 
     def _close(self) -> None:
         self._stop.set()
@@ -178,6 +184,9 @@ class Top(App[None]):
         """An event has come."""
         if name == "server":
             self._server, self._told_at = data, time.monotonic()
+            if self._columns != columns_of(self._list_name, data):
+                self._make_columns()
+                self._show_list(self._list_name)
             self._show_head()
         elif name == "rates":
             self._show_rates(data)
@@ -232,8 +241,9 @@ class Top(App[None]):
             self._show_call(listing)
             return
         table = self._table
+        has_nodes = NODE in self._columns
         cells = {
-            key: cells_of(name, row, self._now_ms, self._since_told(name, key))
+            key: cells_of(name, row, self._now_ms, self._since_told(name, key), has_nodes=has_nodes)
             for key, row in listing.rows.items()
         }
         if [row.key.value for row in table.ordered_rows] != list(cells):

@@ -8,16 +8,18 @@ const STATES = { here: ["here", "good"], away: ["away", "busy"], entering: ["in 
 const DIALECTS = { readme: "documented", flat: "app" };
 
 export const roomLink = (name) => `#/rooms/${encodeURIComponent(name)}`;
-export const callLink = (number) => `#/calls/${encodeURIComponent(number)}`;
+export const callLink = (key) => `#/calls/${encodeURIComponent(key)}`;
+/** The column that there is where there are several nodes. */
+const NODE = "Node";
 
 /** A cell of a table. `title`: of its column, which a small screen shows beside it. */
 function cell(title, ...children) {
-  return element("td", { role: "cell", dataset: { title } }, ...children);
+  return element("td", { role: "cell", className: title === NODE ? "of-node small" : "", dataset: { title } }, ...children);
 }
 
 function table(label, columns) {
   const body = element("tbody", { role: "rowgroup" });
-  const heads = columns.map((column) => element("th", { role: "columnheader", scope: "col" },
+  const heads = columns.map((column) => element("th", { role: "columnheader", scope: "col", className: column === NODE ? "of-node" : "" },
     column === "" ? element("span", { className: "visually-hidden" }, "What can be done") : column));
   // The roles are said, for they are lost where a small screen shows the rows as blocks.
   const made = element("table", { role: "table", ariaLabel: label },
@@ -47,18 +49,18 @@ class List {
 
 export class Rooms extends List {
   constructor({ serverNow }) {
-    const { made, body } = table("Rooms", ["Room", "Clients", "Open for"]);
+    const { made, body } = table("Rooms", ["Room", "Clients", NODE, "Open for"]);
     super(made, body, "No room is open. A room opens when the first client registers in it.");
     this.serverNow = serverNow;
   }
 
   make(room) {
-    const clients = cell("Clients");
-    const age = cell("Open for");
+    const [clients, nodes, age] = ["Clients", NODE, "Open for"].map((title) => cell(title));
     const made = element("tr", { role: "row" },
-      cell("Room", element("a", { href: roomLink(room.room_id), className: "name" }, room.room_id)), clients, age);
+      cell("Room", element("a", { href: roomLink(room.room_id), className: "name" }, room.room_id)), clients, nodes, age);
     made.show = (now) => {
       write(clients, whole(now.clients));
+      write(nodes, now.nodes.join(", "));
       made.tick = () => write(age, duration((this.serverNow() - now.opened_at_ms) / 1000));
       made.tick();
     };
@@ -68,7 +70,7 @@ export class Rooms extends List {
 
 export class Clients extends List {
   constructor({ onDisconnect, inRoom }) {
-    const columns = ["Client", ...(inRoom ? [] : ["Room"]), "Dialect", "Address", "Round trip", "Connected for", "Messages", ""];
+    const columns = ["Client", ...(inRoom ? [] : ["Room"]), NODE, "Dialect", "Address", "Round trip", "Connected for", "Messages", ""];
     const { made, body } = table("Clients", columns);
     super(made, body, "Nobody is connected.");
     this.onDisconnect = onDisconnect;
@@ -81,14 +83,15 @@ export class Clients extends List {
     const name = element("span", { className: "name" });
     const type = element("span", { className: "soft small" });
     const room = element("a", {});
-    const [dialect, address, roundTrip, age, messages] = ["Dialect", "Address", "Round trip", "Connected for", "Messages"].map((title) => cell(title));
+    const [node, dialect, address, roundTrip, age, messages] =
+      [NODE, "Dialect", "Address", "Round trip", "Connected for", "Messages"].map((title) => cell(title));
     address.classList.add("mono", "small");
     let told;
     const button = element("button", { type: "button", className: "button quiet slim", onclick: () => this.onDisconnect(told) }, "Disconnect");
     const made = element("tr", { role: "row" },
       cell("Client", element("div", { className: "client" }, state, element("span", { className: "who" }, name, type))),
       ...(this.inRoom ? [] : [cell("Room", room)]),
-      dialect, address, roundTrip, age, messages, cell("", button));
+      node, dialect, address, roundTrip, age, messages, cell("", button));
     made.show = (now) => {
       told = now;
       const [words, tone] = STATES[now.state] ?? [now.state, ""];
@@ -99,7 +102,8 @@ export class Clients extends List {
       write(room, now.room_id ?? "");
       room.href = now.room_id === null ? "#/rooms" : roomLink(now.room_id);
       write(dialect, now.dialect === null ? "–" : DIALECTS[now.dialect] ?? now.dialect);
-      write(address, now.address);
+      write(node, now.node ?? "");
+      write(address, now.address ?? "–");
       write(roundTrip, milliseconds(now.round_trip_ms));
       write(messages, whole(now.messages));
       button.setAttribute("aria-label", `Disconnect ${now.client_id ?? now.address}`);
@@ -118,7 +122,7 @@ export class Calls extends List {
   }
 
   make(call) {
-    const peers = element("a", { className: "name", href: callLink(call.number) });
+    const peers = element("a", { className: "name", href: callLink(call.key) });
     const room = element("span", { className: "soft small" });
     const sentence = element("p", { className: "state" });
     const age = element("span", { className: "soft small push" });
@@ -126,7 +130,8 @@ export class Calls extends List {
       element("div", { className: "line" }, peers, room, age), sentence);
     made.show = (now) => {
       write(peers, peersOf(now));
-      write(room, `in ${now.room_id} · ${counted(now.step_count, "step")}`);
+      const where = now.node === null ? "" : ` · seen by ${now.node}`;
+      write(room, `in ${now.room_id} · ${counted(now.step_count, "step")}${where}`);
       say(sentence, ...verdictOf(now));
       made.tick = () => write(age, `${duration((this.serverNow() - now.last_step_at_ms) / 1000)} ago`);
       age.title = timeOfDay(now.last_step_at_ms);

@@ -1,6 +1,6 @@
 /** The status page: what the operator looks at stands in the address, what is seen comes as events. */
 
-import { say, write } from "/static/elements.js";
+import { element, say, showRows, write } from "/static/elements.js";
 import { Calls, Clients, Rooms } from "/static/lists.js";
 import { Plots, extended } from "/static/plots.js";
 import { drawCall, peersOf, verdictOf, whenOf } from "/static/sequence.js";
@@ -16,7 +16,7 @@ const byId = (id) => document.getElementById(id);
 
 // -- what is looked at -------------------------------------------------------------------------
 
-/** Return what the address says: {view, name, search, offset, problems}. */
+/** Return what the address says: {view, name, search, offset, problems, node}. */
 function route() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [list = "", ...rest] = path.split("/");
@@ -25,29 +25,31 @@ function route() {
   const found = ["rooms", "clients", "calls"].includes(list) ? list : "rooms";
   const view = name === "" || found === "clients" ? found : found === "rooms" ? "room" : "call";
   return {
-    list: found, view, name, search: values.get("search") ?? "", problems: values.get("problems") === "1",
+    list: found, view, name, search: values.get("search") ?? "", problems: values.get("problems") === "1", node: values.get("node") ?? "",
     offset: Math.max(0, Number.parseInt(values.get("offset") ?? "0", 10) || 0),
   };
 }
 
 /** Return the address of something to look at, as a link. */
-function link({ list, name = "", search = "", offset = 0, problems = false }) {
+function link({ list, name = "", search = "", offset = 0, problems = false, node = "" }) {
   const values = new URLSearchParams();
   if (search) values.set("search", search);
   if (problems) values.set("problems", "1");
+  if (node) values.set("node", node);
   if (offset > 0) values.set("offset", offset);
   const query = values.size > 0 ? `?${values}` : "";
   return `#/${list}${name ? `/${encodeURIComponent(name)}` : ""}${query}`;
 }
 
 /** Return where the events of that come from. */
-function eventsOf({ view, name, search, offset, problems }) {
+function eventsOf({ view, name, search, offset, problems, node }) {
   const values = new URLSearchParams({ view, limit: LIMIT });
   if (search) values.set("search", search);
   if (offset > 0) values.set("offset", offset);
   if (view === "room") values.set("room", name);
   if (view === "call") values.set("call", name);
   if (problems) values.set("problems", "1");
+  if (node) values.set("node", node);
   return `/api/v1/events?${values}`;
 }
 
@@ -148,12 +150,43 @@ function showServer() {
   plots.showNow(server);
   write(byId("urls"), server.urls.join("  ") || "nowhere");
   if (server.draining) say(byId("health"), "Draining", "busy");
+  else if (server.cluster_up === false) say(byId("health"), "Cut off from the cluster", "bad");
   else say(byId("health"), "Healthy", "good");
   document.title = server.draining ? "Draining – vislam-signal" : "Status – vislam-signal";
   const problems = server.problems ?? 0;
   const tab = document.querySelector('[data-view="calls"]');
   tab.replaceChildren("Calls", ...(problems > 0 ? [badge(problems)] : []));
   showUptime();
+  showNodes();
+}
+
+/** Show the nodes, where there are several: each leads to its part of the list, and back to the whole. */
+function showNodes() {
+  const { nodes } = server;
+  byId("contents").classList.toggle("clustered", nodes.length > 1);
+  byId("nodes").hidden = nodes.length < 2;
+  showRows(byId("nodes"), new Map(nodes.map((node) => [node.name, node])), makeNode);
+  const silent = nodes.filter((node) => !node.reachable).map((node) => node.name);
+  byId("missing").hidden = silent.length === 0 && server.cluster_up !== false;
+  write(byId("missing"), server.cluster_up === false
+    ? `This node, ${server.node}, cannot reach the others: what is shown is its own part.`
+    : `${silent.join(" and ")} ${silent.length === 1 ? "does" : "do"} not answer: what is there is left out.`);
+}
+
+function makeNode(node) {
+  const state = element("span", { className: "state" }, node.name);
+  const words = element("span", { className: "soft small" });
+  const anchor = element("a", {}, state, words);
+  const made = element("li", {}, anchor);
+  made.show = ({ name, reachable, draining, clients }) => {
+    const isChosen = looked.node === name;
+    say(state, name, !reachable ? "bad" : draining ? "busy" : "good");
+    write(words, !reachable ? "does not answer" : `${draining ? "draining, " : ""}${counted(clients, "client")}`);
+    anchor.href = link({ list: looked.list, search: looked.search, problems: looked.problems, node: isChosen ? "" : name });
+    if (isChosen) anchor.setAttribute("aria-current", "true");
+    else anchor.removeAttribute("aria-current");
+  };
+  return made;
 }
 
 function badge(count) {
@@ -198,6 +231,7 @@ function look() {
   byId("call").replaceChildren();
   makeLists(view);
   notice("");
+  if (server !== null) showNodes();
   stream.open(eventsOf(looked));
 }
 
@@ -236,7 +270,10 @@ function showListing(name) {
     }
     return undefined;
   }
-  write(byId("sight-note"), looked.search || looked.problems ? `${whole(listing.total)} found` : whole(listing.total));
+  write(byId("sight-note"), [
+    looked.search || looked.problems ? `${whole(listing.total)} found` : whole(listing.total),
+    looked.node && `on ${looked.node}`,
+  ].filter(Boolean).join(" "));
   return showPager(listing);
 }
 
@@ -248,8 +285,8 @@ function showPager({ total, rows }) {
   for (const [id, to, exists] of [
     ["previous", Math.max(0, offset - LIMIT), offset > 0], ["next", offset + LIMIT, offset + LIMIT < total],
   ]) {
-    const { list, name, search, problems } = looked;
-    if (exists) byId(id).href = link({ list, name, search, problems, offset: to });
+    const { list, name, search, problems, node } = looked;
+    if (exists) byId(id).href = link({ list, name, search, problems, node, offset: to });
     else byId(id).removeAttribute("href");
     byId(id).setAttribute("aria-disabled", !exists);
   }
@@ -318,16 +355,18 @@ byId("search-form").addEventListener("submit", (event) => {
 
 function search() {
   clearTimeout(typing);
-  const { list, problems } = looked;
+  const { list, problems, node } = looked;
   const wanted = byId("search").value.trim();
   if (wanted === looked.search) return;
-  history.replaceState(null, "", link({ list, problems, search: wanted }));
+  history.replaceState(null, "", link({ list, problems, node, search: wanted }));
   look();
 }
 
 byId("problems").addEventListener("click", ({ target }) => {
   if (target.dataset.problems === undefined) return;
-  location.hash = link({ list: "calls", search: looked.search, problems: target.dataset.problems === "1" });
+  location.hash = link({
+    list: "calls", search: looked.search, problems: target.dataset.problems === "1", node: looked.node,
+  });
 });
 
 document.addEventListener("keydown", (event) => {
