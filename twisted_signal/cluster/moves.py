@@ -104,7 +104,8 @@ class Moves:
         self._is_here = is_here
         self._absent: dict[Absent, float] = {}  # until when they may come back, in seconds
         self._passed_on: dict[str, tuple[str, float]] = {}  # by the place: to which node, how long
-        self._unanswered: list[tuple[str, Record, PlaceState]] = []
+        # What was to be handed over when the way to Redis broke: it may have been, or not.
+        self._unsure: dict[str, tuple[str, Record, PlaceState]] = {}
 
     # From here
 
@@ -132,7 +133,9 @@ class Moves:
         log.info(
             events.PLACE_HANDED_OVER, member.label, member.room.label, node, about=member.owner
         )
-        self._move(member.room.room_id, record, state)
+        self._state.scripts.move(
+            member, node, state, partial(self._moved, member.room.room_id, record, state)
+        )
         self._send_after(member, node)
         before.close(REPLACED, "You have resumed on another connection")
 
@@ -151,22 +154,22 @@ class Moves:
         self._passed_on[place] = (node, self._state.now + PASSED_ON_S)
         self._replicas.close_if_empty(room.room_id, owner)
 
-    def _move(self, room_id: str, record: Record, state: PlaceState) -> None:
-        moved = partial(self._moved, room_id, record, state)
-        self._state.scripts.move(room_id, record, state, moved)
-
-    def connected(self) -> None:
-        """There is a way to Redis again: ask whatever was not answered."""
-        unanswered, self._unanswered = self._unanswered, []
-        for move in unanswered:
-            self._move(*move)
-
     def _moved(self, room_id: str, record: Record, state: PlaceState, reply: Reply) -> None:
         if reply is LOST:
-            self._unanswered.append((room_id, record, state))
-        if reply != b"away":
-            return
-        # The other node is not there any more: the place stays here.
+            self._unsure[record.place] = room_id, record, state
+        elif reply == b"away":  # the other node is not there any more
+            self._stay(room_id, record, state)
+
+    def stays(self, place: str) -> bool:
+        """Take a place back that was not handed over, as has turned out. Returns whether it was."""
+        found = self._unsure.pop(place, None)
+        if found is not None:
+            self._stay(*found)
+        return found is not None
+
+    def _stay(self, room_id: str, record: Record, state: PlaceState) -> None:
+        """Let a place be here on and on that was to go elsewhere."""
+        self._passed_on.pop(record.place, None)
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
@@ -263,6 +266,10 @@ class Moves:
         depart(member, self._state.registry, self._state.now_ns)
         self._state.forget(member)
         self._replicas.close_if_empty(member.room.room_id)
+
+    def is_sure(self) -> None:
+        """It is known which places are here."""
+        self._unsure.clear()
 
     def tick(self) -> None:
         """Give up the places of those who did not come back."""

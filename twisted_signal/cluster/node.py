@@ -166,7 +166,6 @@ class Node(Cluster):
         state.scripts.epoch = reply.decode()
         state.neighbours.link = state.scripts.link
         state.is_up = True
-        self._moves.connected()
         state.scripts.inventory(self._compare)
         self._to_restore = list(self._replicas.stale)
         self._restore_some()
@@ -179,9 +178,12 @@ class Node(Cluster):
             return
         for place, where in zip(reply[::2], reply[1::2], strict=True):
             name = place.decode()
-            if self._state.ours(name) is None and not self._joining.is_awaited(name):
+            if self._state.ours(name) is not None or self._joining.is_awaited(name):
+                continue
+            if not self._moves.stays(name):
                 room_id, client_id = read_where(where)
                 self._state.scripts.leave(room_id, client_id, name, ignore)
+        self._moves.is_sure()
 
     def _restore_some(self) -> None:
         """Put members back into their rooms, some rooms at a time."""

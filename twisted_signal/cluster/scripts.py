@@ -9,7 +9,7 @@ from hashlib import sha1
 from importlib import resources
 from typing import Any, Final, Protocol
 
-from twisted_signal.cluster.wire import Record, encode
+from twisted_signal.cluster.wire import encode
 from twisted_signal.registry import Member
 
 LEASE_MS: Final = 6000
@@ -157,16 +157,11 @@ class Scripts:
             arguments += [joined_at_ms, token_of(member), int(member.is_away)]
         self._run("restore", room_id, arguments, answered)
 
-    def move(self, room_id: str, record: Record, state: object, answered: Answered) -> None:
-        """Hand a place over to another node.
-
-        Args:
-            room_id: the place's room.
-            record: of it, with the other node.
-            state: what that has to know.
-        """
-        arguments = [room_id, record.client_id, record.place, record.node, encode(state).decode()]
-        self._run("move", room_id, [*arguments, record.resume_token], answered)
+    def move(self, member: Member, to: str, state: object, answered: Answered) -> None:
+        """Hand a place over to another node, with what it has to know of it."""
+        room_id = member.room.room_id
+        arguments = [room_id, member.client_id, str(member.place), to, encode(state).decode()]
+        self._run("move", room_id, [*arguments, token_of(member)], answered)
 
     def bye(self, answered: Answered) -> None:
         """Say that the node stops."""
