@@ -366,11 +366,9 @@ class Bystanders:
     PAUSE = 0.04
     """Seconds between two messages of one of them, which keeps it below the rate."""
 
-    def __init__(self, node: Server, room_id: str = "bystanders") -> None:
-        """`room_id`: their room, where nobody else is."""
-        self._pair = [register(node, name, room_id) for name in ("one", "other")]
-        assert self._pair[0].hear()["type"] == "peer_joined"
-        self._node = node
+    def __init__(self, one: Client, other: Client) -> None:
+        """They are in one room, where nobody else is, and have heard of each other."""
+        self._pair = [one, other]
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._talk, daemon=True)
         self._failure: BaseException | None = None
@@ -412,3 +410,10 @@ class Bystanders:
                 self.exchanged += 1
         except BaseException as error:
             self._failure = error
+
+
+def bystanders(node: Server, room_id: str = "bystanders") -> Bystanders:
+    """Return two clients of a node that talk all the while, in a room of their own."""
+    one, other = (register(node, name, room_id) for name in ("one", "other"))
+    assert one.hear() == joined("other")
+    return Bystanders(one, other)

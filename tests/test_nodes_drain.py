@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from nodes import (
-    Bystanders,
     Node,
     Numbered,
+    bystanders,
     joined,
     left,
     nodes,
@@ -25,7 +25,7 @@ def test_clients_that_can_resume_move_and_nobody_hears_of_it(
     options = ("--drain-timeout", "3")
     with (
         nodes(redis.url, redis.url, cwd=tmp_path, options=options) as (old, new),
-        Bystanders(new),
+        bystanders(new),
         register(new, "watch", "lab") as watch,
         register(old, "plain", "lab") as plain,
     ):

@@ -6,8 +6,8 @@ from pathlib import Path
 from nodes import (
     ANNOUNCED,
     LEASE,
-    Bystanders,
     Numbered,
+    bystanders,
     joined,
     left,
     nodes,
@@ -25,7 +25,7 @@ STILL = 15.0
 def test_a_node_stands_still_and_goes_on(redis: RedisServer, tmp_path: Path) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
-        Bystanders(awake),
+        bystanders(awake),
         register(awake, "watch", "lab") as watch,
         register(sleeper, "plain", "lab") as plain,
         register(sleeper, "robbed", "lab") as robbed,
@@ -80,7 +80,7 @@ def test_a_node_that_stands_still_for_less_than_its_lease_is_missed_by_nobody(
 ) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
-        Bystanders(awake),
+        bystanders(awake),
         register(awake, "watch", "lab") as watch,
         register(sleeper, "plain", "lab") as plain,
     ):

@@ -9,9 +9,9 @@ from caller import Caller
 from nodes import (
     ANNOUNCED,
     AT_ONCE,
-    Bystanders,
     Client,
     Node,
+    bystanders,
     joined,
     left,
     nodes,
@@ -36,7 +36,7 @@ def three(redis: RedisServer, tmp_path: Path) -> Iterator[list[Node]]:
 def test_its_clients_are_announced_as_left_once(three: list[Node], redis: RedisServer) -> None:
     victim, *survivors = three
     with (
-        Bystanders(survivors[0]),
+        bystanders(survivors[0]),
         register(survivors[0], "watch-1", "lab") as watch_1,
         register(survivors[1], "watch-2", "lab") as watch_2,
     ):

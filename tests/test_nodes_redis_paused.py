@@ -7,8 +7,8 @@ import pytest
 from caller import Caller
 from nodes import (
     AT_ONCE,
-    Bystanders,
     Numbered,
+    bystanders,
     joined,
     nodes,
     register,
@@ -26,7 +26,7 @@ SILENCE = 8.0
 def test_nobody_is_announced_as_left(how: str, redis: RedisServer, tmp_path: Path) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (here, there),
-        Bystanders(here),
+        bystanders(here),
         register(here, "pc", "lab") as pc,
         register(there, "phone", "lab") as phone,
         register(there, "tablet", "lab", resume=True) as tablet,

@@ -8,9 +8,9 @@ import pytest
 from caller import Caller
 from nodes import (
     AT_ONCE,
-    Bystanders,
     Client,
     Numbered,
+    bystanders,
     joined,
     left,
     nodes,
@@ -33,7 +33,7 @@ def test_redis_that_is_restarted_empty_is_told_everything_again(
 ) -> None:
     with (
         nodes(redis.url, redis.url, redis.url, cwd=tmp_path) as (here, there, third),
-        Bystanders(here),
+        bystanders(here),
         register(here, "pc", "lab") as pc,
         register(there, "phone", "lab") as phone,
         register(third, "tablet", "lab", resume=True) as tablet,
@@ -72,7 +72,7 @@ def test_nobody_notices_what_is_done_to_redis(
 ) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (here, there),
-        Bystanders(here),
+        bystanders(here),
         register(here, "pc", "lab") as pc,
         register(there, "phone", "lab") as phone,
         register(there, "tablet", "lab", resume=True) as tablet,
@@ -94,7 +94,7 @@ def test_nobody_notices_what_is_done_to_redis(
 def test_redis_is_away(redis: RedisServer, tmp_path: Path) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (here, there),
-        Bystanders(here),
+        bystanders(here),
         register(here, "pc", "lab") as pc,
         register(there, "phone", "lab") as phone,
         register(there, "goes", "lab") as goes,
