@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from nodes import (
-    ANNOUNCED,
-    LEASE,
-    Node,
+from node_clients import (
     Numbered,
     bystanders,
     joined,
     left,
-    nodes,
     register,
     settle,
     talk,
     told_of,
     wait_for_agreement,
 )
+from nodes import ANNOUNCED, LEASE, Node, nodes
 from redis_server import RedisServer
 from ways import Way, way
 

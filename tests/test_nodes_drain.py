@@ -4,17 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from nodes import (
-    Node,
-    Numbered,
-    bystanders,
-    joined,
-    left,
-    nodes,
-    refusals,
-    register,
-    told_of,
-)
+from node_clients import Numbered, bystanders, joined, left, refusals, register, told_of
+from nodes import Node, nodes
 from redis_server import RedisServer
 
 

@@ -3,20 +3,18 @@
 import time
 from pathlib import Path
 
-from nodes import (
-    ANNOUNCED,
-    LEASE,
+from node_clients import (
     Numbered,
     bystanders,
     joined,
     left,
-    nodes,
     register,
     settle,
     talk,
     told_of,
     wait_for_agreement,
 )
+from nodes import ANNOUNCED, LEASE, nodes
 from redis_server import RedisServer
 
 STILL = 15.0

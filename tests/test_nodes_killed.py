@@ -6,21 +6,17 @@ from pathlib import Path
 
 import pytest
 from caller import Caller
-from nodes import (
-    ANNOUNCED,
-    AT_ONCE,
+from node_clients import (
     Client,
-    Node,
     bystanders,
     joined,
     left,
-    nodes,
     refusals,
     register,
     told_of,
-    until,
     wait_for_agreement,
 )
+from nodes import ANNOUNCED, AT_ONCE, Node, nodes, until
 from redis_server import RedisServer
 
 WINDOW = 5

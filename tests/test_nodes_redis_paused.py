@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 from caller import Caller
-from nodes import (
-    AT_ONCE,
+from node_clients import (
     Numbered,
     bystanders,
     joined,
-    nodes,
     register,
     settle,
     talk,
     told_of,
     wait_for_agreement,
 )
+from nodes import AT_ONCE, nodes
 from redis_server import RedisServer
 
 SILENCE = 8.0

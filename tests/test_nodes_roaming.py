@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from nodes import Node, Numbered, joined, nodes, refusals, register, told_of, wait_for_agreement
+from node_clients import Numbered, joined, refusals, register, told_of, wait_for_agreement
+from nodes import Node, nodes
 from redis_server import RedisServer
 from ways import way
 

@@ -8,7 +8,8 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from nodes import ANNOUNCED, Bystanders, Client, left, register, told_of, wait_for_agreement
+from node_clients import Bystanders, Client, left, register, told_of, wait_for_agreement
+from nodes import ANNOUNCED
 from parents import Parent, parent
 from redis_server import RedisServer
 
