@@ -40,6 +40,7 @@ class SimulatedLink:
         replies: what Redis has answered, on its way back.
         channel: what the node's channel said, likewise.
         is_cut: whether nothing gets through, which neither end knows.
+        is_gone: whether Redis has no such connections any more, which the node may not know.
         is_deaf: whether the node does not listen any more: it is about to begin anew.
     """
 
@@ -49,7 +50,7 @@ class SimulatedLink:
         self.commands: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
         self.replies: deque[Step] = deque()
         self.channel: deque[bytes] = deque()
-        self.is_cut = self.is_deaf = False
+        self.is_cut = self.is_gone = self.is_deaf = False
         self._topic = f"vislam:to:{node.name}"
         self._redis.listen(self._topic, self.channel.append)
 
@@ -215,6 +216,10 @@ class SimulatedNode:
             return
         if link is None or link.is_cut:
             return
+        if link.is_gone:
+            if self.runs:
+                yield self.lose
+            return
         if link.commands and not self.stage.is_paused:
             yield link.run
         if not self.runs:
@@ -326,8 +331,9 @@ class Stage:
         """Redis begins anew. `keys`: with what it knew some time ago; None: with nothing."""
         self.drop_late()
         for node in self.running:
-            if node.link is not None and not node.link.is_cut:
-                node.lose()
+            if node.link is not None:
+                node.link.is_gone = True
+                node.link.commands.clear()
         self.redis.keys = {} if keys is None else keys
 
     def _run_late(self, link: SimulatedLink) -> None:

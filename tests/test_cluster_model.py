@@ -73,9 +73,7 @@ class ClusterModel(RuleBasedStateMachine):
         return person if line is not None and line.is_open and line.node.runs else None
 
     @rule(number=people, node=nodes, client_id=ids, room_id=rooms, resume=often)
-    def register(
-        self, number: int, node: int, client_id: str, room_id: str, resume: bool
-    ) -> None:
+    def register(self, number: int, node: int, client_id: str, room_id: str, resume: bool) -> None:
         person = self.people[number]
         person.read()
         if person.line is None:
@@ -239,6 +237,8 @@ class ClusterModel(RuleBasedStateMachine):
             return
         for line in list(simulated.lines):
             line.lose()
+        for person in self.people:
+            person.is_strict = False  # another node may have to take a place over as it is
         everybody_reads(self.people)
         simulated.stop()
         self.replace(node)

@@ -13,7 +13,7 @@ from twisted_signal.backlog import Backlog
 from twisted_signal.close_codes import REPLACED
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Adopted, Handed, Moved, PlaceState, Record
 from twisted_signal.connection import Client
@@ -104,6 +104,8 @@ class Moves:
         self._is_here = is_here
         self._absent: dict[Absent, float] = {}  # until when they may come back, in seconds
         self._passed_on: dict[str, tuple[str, float]] = {}  # by the place: to which node, how long
+        # What was to be handed over when the way to Redis broke: it may have been, or not.
+        self._unsure: dict[str, tuple[str, Record, PlaceState]] = {}
 
     # From here
 
@@ -153,9 +155,21 @@ class Moves:
         self._replicas.close_if_empty(room.room_id, owner)
 
     def _moved(self, room_id: str, record: Record, state: PlaceState, reply: Reply) -> None:
-        if reply != b"away":
-            return
-        # The other node is not there any more: the place stays here.
+        if reply is LOST:
+            self._unsure[record.place] = room_id, record, state
+        elif reply == b"away":  # the other node is not there any more
+            self._stay(room_id, record, state)
+
+    def stays(self, place: str) -> bool:
+        """Take a place back that was not handed over, as has turned out. Returns whether it was."""
+        found = self._unsure.pop(place, None)
+        if found is not None:
+            self._stay(*found)
+        return found is not None
+
+    def _stay(self, room_id: str, record: Record, state: PlaceState) -> None:
+        """Let a place be here on and on that was to go elsewhere."""
+        self._passed_on.pop(record.place, None)
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
@@ -252,6 +266,10 @@ class Moves:
         depart(member, self._state.registry, self._state.now_ns)
         self._state.forget(member)
         self._replicas.close_if_empty(member.room.room_id)
+
+    def is_sure(self) -> None:
+        """It is known which places are here."""
+        self._unsure.clear()
 
     def tick(self) -> None:
         """Give up the places of those who did not come back."""

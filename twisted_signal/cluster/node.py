@@ -73,6 +73,7 @@ class Node(Cluster):
         self._moves = Moves(state, self._replicas, self._joining.handed)
         self._beat_at = 0.0
         self._to_restore: list[str] = []
+        self._is_whole = True  # all members are where they were before the way to Redis broke
         self._stopped: Callable[[], None] | None = None
         self._stops_at: float | None = None
         self._size = 0  # of what is being heard
@@ -168,6 +169,7 @@ class Node(Cluster):
         state.is_up = True
         state.scripts.inventory(self._compare)
         self._to_restore = list(self._replicas.stale)
+        self._is_whole = not self._to_restore
         self._restore_some()
         self._joining.connected()
         self._beat()
@@ -178,9 +180,12 @@ class Node(Cluster):
             return
         for place, where in zip(reply[::2], reply[1::2], strict=True):
             name = place.decode()
-            if self._state.ours(name) is None and not self._joining.is_awaited(name):
+            if self._state.ours(name) is not None or self._joining.is_awaited(name):
+                continue
+            if not self._moves.stays(name):
                 room_id, client_id = read_where(where)
                 self._state.scripts.leave(room_id, client_id, name, ignore)
+        self._moves.is_sure()
 
     def _restore_some(self) -> None:
         """Put members back into their rooms, some rooms at a time."""
@@ -192,8 +197,10 @@ class Node(Cluster):
                 then(None)
 
     def _restored_last(self, reply: Reply) -> None:
-        if reply is not LOST and self._to_restore:
-            self._restore_some()
+        if reply is LOST:
+            return
+        self._is_whole = not self._to_restore
+        self._restore_some()
 
     # Time
 
@@ -217,13 +224,14 @@ class Node(Cluster):
 
     def _beat(self) -> None:
         self._beat_at = self._state.now + BEAT_S
-        self._state.scripts.beat(self._beaten)
+        self._state.scripts.beat(self._beaten, is_whole=self._is_whole)
 
     def _beaten(self, reply: Reply) -> None:
         if not isinstance(reply, list):
             return
-        live, over = reply
+        live, over, returning = reply
         self._see(live)
+        self._replicas.returning = {name.decode() for name in returning}
         for name in over:
             log.warning(events.NODE_GONE, name.decode())
             self._reap(name.decode())
@@ -250,7 +258,8 @@ class Node(Cluster):
         if not self.is_up:
             self._end()
             return
-        self._state.scripts.beat(self._part)  # tells who is there now: a node may just have come
+        # Tells who is there now: a node may just have come.
+        self._state.scripts.beat(self._part, is_whole=self._is_whole)
 
     def _part(self, reply: Reply) -> None:
         if not isinstance(reply, list):
@@ -296,8 +305,9 @@ class Node(Cluster):
         member = self._state.ours(item.record.place)
         if member is None:
             self._replicas.moved(item)
-        else:
+        elif member.is_away:
             self._moves.moved_away(member, item)
+        # Else its client is here: the others took this node for dead, and will hear that it is not.
 
     def _reaped(self, _: Reaped) -> None:
         if self._state.scripts.link is not None:
