@@ -14,6 +14,7 @@ from twisted.python import usage
 from typed import parse
 
 from twisted_signal import __version__, logs, option_table, options
+from twisted_signal.inheritance import VARIABLE, Inheritance
 from twisted_signal.limits import Limits
 from twisted_signal.log_levels import Levels
 from twisted_signal.options import Options
@@ -181,6 +182,10 @@ WRONG = [
         ["--auth-secret-file", "a", "--auth-public-key-file", "b"],
         "--auth-secret-file and --auth-public-key-file do not go together; use one",
     ),
+    (["--workers", "0"], "--workers must be a number from 1 to 256, not 0"),
+    (["--workers", "257"], "--workers must be a number from 1 to 256, not 257"),
+    (["--workers", "many"], "--workers must be a number from 1 to 256, not many"),
+    (["--workers", "2"], "--workers needs --redis-url where there are more than one"),
     (["--nonsense"], "option --nonsense not recognized"),
     (["argument"], "Wrong number of arguments"),
 ]
@@ -286,6 +291,41 @@ def test_a_certificate_of_its_own_opens_the_tls_port(tmp_path: Path) -> None:
 def test_the_port_for_tls_must_be_a_number(certificate: Path) -> None:
     with pytest.raises(SystemExit, match="--tls-port must be a number from 0 to 65535, not none"):
         parse("--tls-cert", str(certificate), "--tls-port", "none")
+
+
+# Workers
+
+
+def test_there_is_one_process_or_as_many_as_are_asked_for() -> None:
+    assert parse().workers == 1
+    assert parse("--workers", "1").workers == 1
+    assert parse("--workers", "2", "--redis-url", "redis://127.0.0.1").workers == 2
+
+
+def test_a_worker_has_the_options_of_its_parent_and_listens_where_it_is_told() -> None:
+    parent = parse("--port", "1", "--endpoint", "tcp:2")
+    systemds = parent.settings["endpoint"]._replace(value=["tcp:2", "systemd:domain=INET:index=0"])
+    inheritance = Inheritance(2, parent.settings | {"endpoint": systemds}, [2, 2, 1], "/run/x")
+
+    worker = Options({VARIABLE: inheritance.encode()})
+    worker.parseOptions([])
+
+    assert worker.settings == inheritance.settings
+    assert names(worker) == ["0.0.0.0:1", "tcp:2", "tcp:0"]
+    assert worker.admin is not None
+    assert worker.admin.listener.name == "unix:/run/x/2.admin:mode=600"
+    assert all(one.is_inherited for one in (*worker.listeners, worker.admin.listener))
+
+
+def test_a_file_that_names_more_places_by_now_does_not_disturb_a_worker() -> None:
+    parent = parse("--port", "1")
+    worker = Options({VARIABLE: Inheritance(1, parent.settings, [1], "/run/x").encode()})
+    worker.parseOptions([])
+    more = parent.settings["endpoint"]._replace(value=["tcp:2"])
+
+    fresh = worker.renewed(worker.settings | {"endpoint": more})
+
+    assert names(fresh) == ["0.0.0.0:1", "tcp:2"]
 
 
 # Proxies and origins

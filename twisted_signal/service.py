@@ -113,9 +113,7 @@ class Listening(Service):
     @property
     def urls(self) -> list[str]:
         """Where clients reach it, now: the addresses of a machine change."""
-        if self.port is None:
-            return []
-        return urls(self.port.getHost(), self.listener.secure)
+        return [] if self.port is None else urls(self.port.getHost(), self.listener.secure)
 
     def tell(self) -> None:
         """Log where it listens."""
