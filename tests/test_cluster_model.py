@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from cluster_people import Person, everybody_reads
-from cluster_stage import LIMITS, Stage
+from cluster_stage import Stage
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

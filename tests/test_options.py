@@ -241,6 +241,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--log-format": "text",
         "--duplicate-id": "probe",
         "--turn-ttl": option_table.TURN_TTL,
+        "--workers": 1,
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
 
     for option, default in defaults.items():

@@ -98,7 +98,7 @@ def test_sighup_reads_what_there_is(tmp_path: Path) -> None:
     assert reloads() == []
     assert reloads(*secret) == ["KeyFiles.renew"]
     # All at once, or not at all.
-    assert reloads("--config", str(tmp_path / "x.toml"), *secret) == ["Reconfiguration.reload"]
+    assert reloads("--config", str(tmp_path / "x.toml"), *secret) == ["FileReload.reload"]
 
 
 # As an operator types it

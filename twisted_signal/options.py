@@ -35,7 +35,8 @@ from twisted_signal.registry import DuplicateId
 from twisted_signal.relays import Relays
 from twisted_signal.renewal import Renewal
 from twisted_signal.self_signed import Rehearsed, SelfSigned, default_directory
-from twisted_signal.service import Listener, Reactor
+from twisted_signal.service import Listener
+from twisted_signal.signals import Reactor
 from twisted_signal.text import quoted
 
 if TYPE_CHECKING:
