@@ -391,6 +391,8 @@ class Bystanders:
         self._thread.join()
         for client in self._pair:
             client.lose()
+        if error is not None:
+            return
         if self._failure is not None:
             raise self._failure
         assert self.exchanged > 10

@@ -233,3 +233,17 @@ def test_members_and_rooms_know_since_when_they_are_there() -> None:
 
     assert [first.joined_at_ns, second.joined_at_ns] == times
     assert registry.rooms["lab"].opened_at_ns == NOW_NS
+
+
+def test_the_tokens_of_a_place_begin_alike_and_end_otherwise() -> None:
+    registry = Registry()
+    member, other = join(registry, "pc"), join(registry, "phone")
+    first = registry.remember(member)
+    registry.resume(Holder(), PlainClient(), first, None, now_ns=NOW_NS)
+
+    assert member.mailbox is not None
+    second, elsewhere = member.mailbox.token, registry.remember(other)
+
+    assert first[:16] == second[:16] != elsewhere[:16]
+    assert len({first[16:], second[16:], elsewhere[16:]}) == 3
+    assert len(first) == len(second) == 48

@@ -22,11 +22,13 @@ class Claim:
         place: what the cluster calls the place; None: there is no cluster.
         instead_of: who has the id, and is to give way.
         waits: whether the client has to wait for the answer.
+        besides: the place that the client has while it waits, or None.
         is_decided: whether there is one.
     """
 
     __slots__ = (
         "_held",
+        "besides",
         "client_id",
         "expires_at",
         "instead_of",
@@ -54,6 +56,7 @@ class Claim:
         self.place: str | None = None
         self.instead_of: Member | None = None
         self.waits = self.is_decided = False
+        self.besides: Member | None = None
         self._held: Queue[ClientMessage] | None = None
 
     @property
@@ -65,13 +68,15 @@ class Claim:
         """Tell whether it is that id in that room which is claimed."""
         return (self.room_id, self.client_id) == (room_id, client_id)
 
-    def wait(self, before: "Claim | None") -> None:
+    def wait(self, before: "Claim | None", besides: Member | None) -> None:
         """The answer comes later.
 
         Args:
+            besides: see the attribute.
             before: the claim that this one takes the place of; what was held for it is held on.
         """
         self.waits = True
+        self.besides = besides
         self._held = Queue(MAX_MESSAGES, MAX_SIZE) if before is None else before._held  # noqa: SLF001 - of its own kind
 
     def hold(self, message: ClientMessage) -> bool:

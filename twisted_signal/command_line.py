@@ -64,7 +64,28 @@ class CommandLine(usage.Options):
             ConfigError: a value is wrong. Its sentence names where it comes from.
         """
         self.sources = Sources(self._given, self._environment)
-        self.take(self.sources.read())
+        self.take(self.read())
+
+    def read(self) -> dict[str, Setting]:
+        """Return the value of each option.
+
+        Raises:
+            ConfigError: one of them cannot be read.
+        """
+        return self.sources.read()
+
+    def typed(self) -> list[str]:
+        """Return what was given on the command line, as it may be typed again."""
+        words = []
+        for name, value in self._given.items():
+            match value:
+                case bool():
+                    words.append(f"--{name if value else opposite(BY_NAME[name])}")
+                case list():
+                    words += [f"--{name}={each}" for each in value]
+                case _:
+                    words.append(f"--{name}={value}")
+        return words
 
     def take(self, settings: dict[str, Setting]) -> None:
         """Let these be the values, and check them.

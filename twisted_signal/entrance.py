@@ -183,13 +183,20 @@ class Entrance:
     def _wait_for(self, claim: Claim) -> None:
         """Let a claim be the one that is decided, unless it is already."""
         if not claim.is_decided and not claim.waits:
-            claim.wait(self._claim)
+            claim.wait(self._claim, self.member)
             self._claim = claim
+
+    def _is_over(self, claim: Claim) -> bool:
+        """Tell whether the client is gone, or wants something else by now.
+
+        One whose place another connection has taken is gone, though its connection may still close.
+        """
+        return claim.waits and (self._claim is not claim or self.member is not claim.besides)
 
     def _decided(self, claim: Claim, outcome: Outcome) -> Member | None:
         """See `cluster.base.Joined`."""
-        if claim.waits and self._claim is not claim:
-            return None  # the client is gone, or wants something else by now
+        if self._is_over(claim):
+            return None
         try:
             if isinstance(outcome, Taken):
                 self._contend(claim, outcome.holder)
@@ -245,7 +252,7 @@ class Entrance:
         holder.client.ask_if_alive(lambda alive: self._answered(claim, holder, asked, alive=alive))
 
     def _answered(self, claim: Claim, holder: Member, asked: Owner, *, alive: bool) -> None:
-        if claim.waits and self._claim is not claim:
+        if self._is_over(claim):
             return
         is_back = holder.owner is not asked and not holder.is_away
         assert isinstance(claim.message, Register)
@@ -338,7 +345,7 @@ class Entrance:
 
     def _found(self, claim: Claim, error: SignalError | None) -> None:
         """See `cluster.base.Found`."""
-        if claim.waits and self._claim is not claim:
+        if self._is_over(claim):
             return
         assert isinstance(claim.message, Resume)
         try:

@@ -106,18 +106,24 @@ class Exposition:
         self._registry.register(collector)
 
     def answer(self, accept: str = "") -> tuple[str, bytes]:
-        """Return all metrics.
+        """Return all metrics. See `told`."""
+        return told(self._registry, accept)
 
-        Args:
-            accept: the header of that name; OpenMetrics is told to those who name it.
 
-        Returns:
-            The content type, and the body.
-        """
-        named = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
-        if "application/openmetrics-text" in named:
-            return OPEN_METRICS, generate_openmetrics(self._registry)
-        return TEXT_FORMAT, generate_latest(self._registry)
+def told(registry: CollectorRegistry, accept: str = "") -> tuple[str, bytes]:
+    """Return metrics in the words that are asked for.
+
+    Args:
+        registry: has them.
+        accept: the header of that name; OpenMetrics is told to those who name it.
+
+    Returns:
+        The content type, and the body.
+    """
+    named = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    if "application/openmetrics-text" in named:
+        return OPEN_METRICS, generate_openmetrics(registry)
+    return TEXT_FORMAT, generate_latest(registry)
 
 
 class ServerCollector(Collector):

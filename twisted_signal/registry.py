@@ -279,9 +279,10 @@ class Registry:
         Args:
             token: which; None: a new one.
         """
+        before = None if member.mailbox is None else member.mailbox.token
         self.forget(member)
         if token is None:
-            token = self.new_token()
+            token = self.new_token(before)
         self._resumable[token] = member
         member.client = member.mailbox = Mailbox(member.client, member.client_id, token)
         return token
@@ -328,7 +329,7 @@ class Registry:
         member = self.resumable(token)
         if member is None or member.mailbox is None:
             raise ResumeExpired
-        next_token = self.new_token()
+        next_token = self.new_token(token)
         before, missed = member.mailbox.reconnect(client, next_token, received)
         self._resumable[next_token] = self._resumable.pop(token)
         self.tally.resumes += 1
@@ -343,6 +344,12 @@ class Registry:
         if room_id in self.calls.of_rooms:
             self.calls.join(room_id, member)
 
-    def new_token(self) -> str:
-        """Return a token that nobody can guess."""
-        return f"{self._rng.getrandbits(192):048x}"
+    def new_token(self, before: str | None = None) -> str:
+        """Return a token that nobody can guess.
+
+        Args:
+            before: the one that it takes the place of. What they have in common tells all nodes
+                of a cluster which place they are for.
+        """
+        names_place = f"{self._rng.getrandbits(64):016x}" if before is None else before[:16]
+        return f"{names_place}{self._rng.getrandbits(128):032x}"

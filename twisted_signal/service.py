@@ -55,11 +55,13 @@ class Listener(NamedTuple):
         name: how the operator named it.
         endpoint: what listens there.
         secure: whether TLS is spoken there.
+        is_inherited: this process has it from its parent, which tells of it.
     """
 
     name: str
     endpoint: IStreamServerEndpoint
     secure: bool = False
+    is_inherited: bool = False
 
 
 class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
@@ -70,13 +72,14 @@ class Listening(Service):
     """Listens at one place.
 
     Attributes:
+        listener: where.
         attempt: fires when it listens, or cannot; None before it tries.
         port: what listens; None: nothing does.
     """
 
     def __init__(self, listener: Listener, factory: IProtocolFactory) -> None:
         """`factory`: makes a protocol for each connection."""
-        self._listener = listener
+        self.listener = listener
         self._factory = factory
         self.attempt: Deferred[None] | None = None
         self._failure: str | None = None
@@ -93,7 +96,7 @@ class Listening(Service):
             CannotStart: that fails at once, as it does with all endpoints of Twisted's own.
         """
         super().privilegedStartService()
-        listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
+        listening: Deferred[IListeningPort] = self.listener.endpoint.listen(self._factory)
         self.attempt = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
             self.failed(self._failure)
@@ -112,7 +115,12 @@ class Listening(Service):
         """Where clients reach it, now: the addresses of a machine change."""
         if self.port is None:
             return []
-        return urls(self.port.getHost(), self._listener.secure)
+        return urls(self.port.getHost(), self.listener.secure)
+
+    def tell(self) -> None:
+        """Log where it listens."""
+        for url in self.urls:
+            log.info(events.LISTENING, url)
 
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
@@ -127,7 +135,7 @@ class Listening(Service):
         return port.stopListening() if port is not None else None
 
     def _cannot_listen(self, failure: Failure) -> None:
-        self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
+        self._failure = f"cannot listen at {quoted(self.listener.name)}: {_reason(failure)}"
         self.log_failure(self._failure)
 
     def log_failure(self, sentence: str) -> None:
@@ -165,10 +173,10 @@ class ListenerService(Listening):
             self._patience.teach(port)
             if self._poller is not None:
                 self._poller.adopt(port)
-        for url in self.urls:
-            log.info(events.LISTENING, url)
-        if not is_local(port.getHost()):
-            self._clients.warn_if_open()
+        if not self.listener.is_inherited:
+            self.tell()
+            if not is_local(port.getHost()):
+                self._clients.warn_if_open()
 
 
 class SignalHandler(Service):
@@ -339,6 +347,16 @@ class SignalService(MultiService):
         self.started_at_ms = self.factory.now_ns() // 1_000_000
         super().startService()
         self.outlasting.startService()
+
+    @property
+    def stop_timeout(self) -> int:
+        """Seconds that clients have to go when it stops."""
+        return self.factory.limits.drain_timeout
+
+    def summary(self) -> str:
+        """Return in a few words how much there is to do."""
+        connections, rooms = len(self.factory.connections), len(self.factory.registry.rooms)
+        return f"connections: {connections}, rooms: {rooms}"
 
     def drain(self, why: str) -> None:
         """End the process as SIGTERM does, if it is not ending. `why`: for the log."""

@@ -143,6 +143,8 @@ class AdminService(Listening):
 
     def listens(self, port: IListeningPort) -> None:
         """See Listening."""
+        if self.listener.is_inherited:
+            return  # a parent asks there, and nobody else
         links = page_links(self.urls, "/")
         for link in links or [url.replace("ws", "http", 1) for url in self.urls]:
             log.info(events.ADMIN_LISTENING, link)

@@ -1,7 +1,10 @@
 """Puts the admin endpoint together and beside the server."""
 
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from twisted.application.service import MultiService
 
 from twisted_signal.admin.answering import Node
 from twisted_signal.admin.api import Api
@@ -69,12 +72,40 @@ def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
     live = Live(Running(whole), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)
     api = Api(Backend(whole, exposition, readiness, Streams(reactor), page_files(), live.viewer))
+    site = AdminSite(api, guard_of(place), reactor, service.factory.server)
+    add_site(service, place, site)
+    return Admin(readiness, exposition)
+
+
+def guard_of(place: AdminPlace) -> Guard:
+    """Return what decides who may ask there."""
     token_file = place.token_file
     token = None if token_file is None else lambda: token_file.token
-    guard = Guard(token, checks_host=not place.is_unix)
-    factory = service.factory
-    site = AdminSite(api, guard, reactor, factory.server)
+    return Guard(token, checks_host=not place.is_unix)
+
+
+class Lasting(Protocol):
+    """A server that an endpoint can be beside.
+
+    Attributes:
+        outlasting: services that run until its last client is gone.
+        reloads: what SIGHUP calls.
+    """
+
+    outlasting: MultiService
+    reloads: list[Callable[[], None]]
+
+
+def add_site(service: Lasting, place: AdminPlace, site: AdminSite) -> None:
+    """Let a server have an admin endpoint.
+
+    Args:
+        service: the server.
+        place: where.
+        site: answers there.
+    """
     AdminService(place, site).setServiceParent(service.outlasting)
+    token_file = place.token_file
 
     def renew() -> None:
         assert token_file is not None
@@ -83,4 +114,3 @@ def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
 
     if token_file is not None:
         service.reloads.append(renew)
-    return Admin(readiness, exposition)

@@ -6,9 +6,9 @@ from twisted_signal.claim import Claim
 from twisted_signal.cluster.base import Found, Joined, Taken
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import LOST, Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Reply, ignore, token_of
 from twisted_signal.cluster.state import NodeState
-from twisted_signal.cluster.wire import Entered, read_record
+from twisted_signal.cluster.wire import Entered, Record, read_record
 from twisted_signal.errors import ResumeExpired, RoomFull, Unavailable
 from twisted_signal.messages import Register, Resume
 from twisted_signal.registry import Owner
@@ -19,6 +19,8 @@ RETRY_MS = 2000
 """Milliseconds after which a client may try again."""
 AGAIN = 0.3
 """Seconds after which it is asked again where a place is."""
+LATE = 1.5
+"""The same, where its node has said that it hands the place over."""
 
 
 class Join(NamedTuple):
@@ -37,9 +39,10 @@ class Search:
         due_at: until when it waits, in seconds.
         again_at: when it is asked again where the place is; None: an answer is to come.
         client: what is said to it here meanwhile waits.
+        refused_by: the node that said last that it has no place for that token.
     """
 
-    __slots__ = ("again_at", "claim", "client", "due_at", "found", "token")
+    __slots__ = ("again_at", "claim", "client", "due_at", "found", "refused_by", "token")
 
     def __init__(self, claim: Claim, token: str, found: Found, due_at: float) -> None:
         self.claim = claim
@@ -48,6 +51,7 @@ class Search:
         self.due_at = due_at
         self.again_at: float | None = None
         self.client: RemoteClient | None = None
+        self.refused_by: str | None = None
 
 
 class Joining:
@@ -75,15 +79,27 @@ class Joining:
         """A client may enter a room."""
         record = item.record
         join = self._joins.pop(record.place, None)
+        is_known = item.room_id in self._state.registry.rooms
+        if join is not None and item.records is None and not is_known:
+            # Who was in the room here has left meanwhile, and what is known of the room with them.
+            self._joins[record.place] = join
+            self._ask(join)
+            return
         if item.records is not None:
             owner = join.owner if join is not None else None
             self._replicas.learn(item.room_id, item.records, owner)
+        holder = self._state.registry.holder(item.room_id, record.client_id)
         member = join.answered(None) if join is not None else None
-        if member is None:  # it does not want it any more
+        if holder is not None and holder.node is None and holder.owner.member is not holder:
+            self._state.forget(holder)  # it gave way
+        if member is None or member.owner.member is not member:  # it does not want it any more
             self._state.scripts.leave(item.room_id, record.client_id, record.place, ignore)
+            self._replicas.put_back(item.room_id)  # the client keeps what it was to give up
             self._replicas.close_if_empty(item.room_id)
-        else:
-            self._state.places[record.place] = member
+            return
+        self._state.places[record.place] = member
+        if (member.client_type, token_of(member)) != (record.client_type, record.resume_token):
+            self._state.scripts.change(member, ignore)  # the client has said so meanwhile
 
     def _ask(self, join: Join) -> None:
         claim, message, leaving = join.claim, join.claim.message, join.owner.member
@@ -142,17 +158,18 @@ class Joining:
             search.found(None)
 
     def _look(self, search: Search) -> None:
+        self._let_go(search)
         search.again_at = None
         self._state.scripts.find(search.token, lambda reply: self._seen(search, reply))
 
     def _seen(self, search: Search, reply: Reply) -> None:
         if self._searches.get(search.token) is not search or reply is LOST:
             return
-        if not reply:
+        record = read_record(reply[1]) if reply else None
+        if record is None or self._is_refused(search, record):
             del self._searches[search.token]
             search.found(ResumeExpired())
             return
-        record = read_record(reply[1])
         if record.node == self._state.name or not reply[2]:
             self._look_again(search)  # it is on its way here, or its node is gone
             return
@@ -160,10 +177,24 @@ class Joining:
         search.client = self._replicas.hold(record.place)
 
         def answered(text: str | None) -> None:
-            if text != "yes" and self._searches.get(search.token) is search:
+            if self._searches.get(search.token) is not search:
+                return
+            if text == "yes":
+                # It is on its way, unless the way between that node and Redis has just broken.
+                search.again_at = self._state.now + LATE
+            elif text == "no":
+                search.refused_by = record.node  # unless the place has just gone elsewhere
+                self._look(search)
+            else:
                 self._look_again(search)
 
         self._state.neighbours.ask(record.node, "take", search.token, answered)
+
+    def _is_refused(self, search: Search, record: Record) -> bool:
+        """Tell whether the node of a place knows that it is not kept for that token."""
+        if record.node == self._state.name:
+            return self._state.ours(record.place) is not None
+        return record.node == search.refused_by
 
     def _look_again(self, search: Search) -> None:
         self._let_go(search)
@@ -181,7 +212,6 @@ class Joining:
         for join in list(self._joins.values()):
             self._ask(join)
         for search in list(self._searches.values()):
-            self._let_go(search)
             self._look(search)
 
     def tick(self) -> None:

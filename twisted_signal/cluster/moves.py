@@ -9,18 +9,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from twisted_signal import event_log, events
+from twisted_signal.backlog import Backlog
 from twisted_signal.close_codes import REPLACED
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.replicas import Replicas
-from twisted_signal.cluster.scripts import Reply, ignore
+from twisted_signal.cluster.scripts import LOST, Reply, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Adopted, Handed, Moved, PlaceState, Record
 from twisted_signal.connection import Client
 from twisted_signal.errors import SignalError
 from twisted_signal.mailbox import Mailbox
-from twisted_signal.messages import ServerMessage
+from twisted_signal.messages import PeerJoined, PeerLeft, ServerMessage
 from twisted_signal.registry import Member, Owner
-from twisted_signal.relay import depart
+from twisted_signal.relay import depart, hand_over_what_waits
 from twisted_signal.tally import Tally
 
 log = event_log.logger(__name__)
@@ -103,6 +104,8 @@ class Moves:
         self._is_here = is_here
         self._absent: dict[Absent, float] = {}  # until when they may come back, in seconds
         self._passed_on: dict[str, tuple[str, float]] = {}  # by the place: to which node, how long
+        # What was to be handed over when the way to Redis broke: it may have been, or not.
+        self._unsure: dict[str, tuple[str, Record, PlaceState]] = {}
 
     # From here
 
@@ -123,6 +126,7 @@ class Moves:
             member.expires_at,
             member.last_partner,
             [] if member.backlog is None else member.backlog.all(),
+            {str(peer.place): peer.client_id for peer in member.peers()},
         )
         record = self._record(member, node)
         before = mailbox.client
@@ -151,9 +155,21 @@ class Moves:
         self._replicas.close_if_empty(room.room_id, owner)
 
     def _moved(self, room_id: str, record: Record, state: PlaceState, reply: Reply) -> None:
-        if reply != b"away":
-            return
-        # The other node is not there any more: the place stays here.
+        if reply is LOST:
+            self._unsure[record.place] = room_id, record, state
+        elif reply == b"away":  # the other node is not there any more
+            self._stay(room_id, record, state)
+
+    def stays(self, place: str) -> bool:
+        """Take a place back that was not handed over, as has turned out. Returns whether it was."""
+        found = self._unsure.pop(place, None)
+        if found is not None:
+            self._stay(*found)
+        return found is not None
+
+    def _stay(self, room_id: str, record: Record, state: PlaceState) -> None:
+        """Let a place be here on and on that was to go elsewhere."""
+        self._passed_on.pop(record.place, None)
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
@@ -216,8 +232,25 @@ class Moves:
         self._absent[owner] = self._state.now + self._state.registry.limits.resume_window
         assert isinstance(before, RemoteClient)
         before.member = None
+        if state.peers is not None:
+            self._catch_up(member, state.peers)
         for message in before.take_held():
             self._state.deliver(member, message)
+        if state.backlog:
+            member.backlog = Backlog()
+            for waiting in state.backlog:
+                member.backlog.keep(waiting)
+            hand_over_what_waits(member, self._state.now_ns)
+
+    def _catch_up(self, member: Member, known: dict[str, str]) -> None:
+        """Let a client hear who came and went while its place was on its way."""
+        peers = {str(peer.place): peer for peer in member.peers()}
+        for place, client_id in known.items():
+            if place not in peers:
+                member.client.deliver(PeerLeft(client_id))
+        for place, peer in peers.items():
+            if place not in known:
+                member.client.deliver(PeerJoined(peer.client_id, peer.client_type))
 
     def moved_away(self, member: Member, item: Moved) -> None:
         """A place that was taken over is back where it was: its client had never gone."""
@@ -233,6 +266,10 @@ class Moves:
         depart(member, self._state.registry, self._state.now_ns)
         self._state.forget(member)
         self._replicas.close_if_empty(member.room.room_id)
+
+    def is_sure(self) -> None:
+        """It is known which places are here."""
+        self._unsure.clear()
 
     def tick(self) -> None:
         """Give up the places of those who did not come back."""

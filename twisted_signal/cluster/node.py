@@ -73,6 +73,7 @@ class Node(Cluster):
         self._moves = Moves(state, self._replicas, self._joining.handed)
         self._beat_at = 0.0
         self._to_restore: list[str] = []
+        self._is_whole = True  # all members are where they were before the way to Redis broke
         self._stopped: Callable[[], None] | None = None
         self._stops_at: float | None = None
         self._size = 0  # of what is being heard
@@ -123,7 +124,7 @@ class Node(Cluster):
 
     def shelters(self, member: Member) -> bool:
         """See Cluster."""
-        return member.mailbox is not None and self.is_up and bool(self.neighbours.names)
+        return member.mailbox is not None and self.is_up
 
     def others(self) -> Sequence[str]:
         """See Cluster."""
@@ -168,6 +169,7 @@ class Node(Cluster):
         state.is_up = True
         state.scripts.inventory(self._compare)
         self._to_restore = list(self._replicas.stale)
+        self._is_whole = not self._to_restore
         self._restore_some()
         self._joining.connected()
         self._beat()
@@ -178,27 +180,27 @@ class Node(Cluster):
             return
         for place, where in zip(reply[::2], reply[1::2], strict=True):
             name = place.decode()
-            if self._state.ours(name) is None and not self._joining.is_awaited(name):
+            if self._state.ours(name) is not None or self._joining.is_awaited(name):
+                continue
+            if not self._moves.stays(name):
                 room_id, client_id = read_where(where)
                 self._state.scripts.leave(room_id, client_id, name, ignore)
+        self._moves.is_sure()
 
     def _restore_some(self) -> None:
         """Put members back into their rooms, some rooms at a time."""
         batch = self._to_restore[:RESTORED_AT_ONCE]
         del self._to_restore[: len(batch)]
         for number, room_id in enumerate(batch, 1):
-            room = self._state.registry.rooms.get(room_id)
-            members = [] if room is None else list(room.members.values())
-            ours = [member for member in members if member.node is None]
             then = self._restored_last if number == len(batch) else ignore
-            if ours:
-                self._state.scripts.restore(room_id, ours, then)
-            elif number == len(batch):
+            if not self._replicas.put_back(room_id, then):
                 then(None)
 
     def _restored_last(self, reply: Reply) -> None:
-        if reply is not LOST and self._to_restore:
-            self._restore_some()
+        if reply is LOST:
+            return
+        self._is_whole = not self._to_restore
+        self._restore_some()
 
     # Time
 
@@ -222,16 +224,20 @@ class Node(Cluster):
 
     def _beat(self) -> None:
         self._beat_at = self._state.now + BEAT_S
-        self._state.scripts.beat(self._beaten)
+        self._state.scripts.beat(self._beaten, is_whole=self._is_whole)
 
     def _beaten(self, reply: Reply) -> None:
         if not isinstance(reply, list):
             return
-        live, over = reply
-        self.neighbours.see([name.decode() for name in live])
+        live, over, returning = reply
+        self._see(live)
+        self._replicas.returning = {name.decode() for name in returning}
         for name in over:
             log.warning(events.NODE_GONE, name.decode())
             self._reap(name.decode())
+
+    def _see(self, live: list[bytes]) -> None:
+        self.neighbours.see([name.decode() for name in live])
 
     def _reap(self, node: str) -> None:
         def answered(left: Reply) -> None:
@@ -252,6 +258,13 @@ class Node(Cluster):
         if not self.is_up:
             self._end()
             return
+        # Tells who is there now: a node may just have come.
+        self._state.scripts.beat(self._part, is_whole=self._is_whole)
+
+    def _part(self, reply: Reply) -> None:
+        if not isinstance(reply, list):
+            return
+        self._see(reply[0])
         others = self.neighbours.names
         ours = [member for member in self._state.places.values() if member.node is None]
         for number, member in enumerate(ours):
@@ -292,8 +305,9 @@ class Node(Cluster):
         member = self._state.ours(item.record.place)
         if member is None:
             self._replicas.moved(item)
-        else:
+        elif member.is_away:
             self._moves.moved_away(member, item)
+        # Else its client is here: the others took this node for dead, and will hear that it is not.
 
     def _reaped(self, _: Reaped) -> None:
         if self._state.scripts.link is not None:

@@ -3,13 +3,13 @@
 What a script has done is told in order to each node that it concerns, so that all have the same
 picture of a room, if not at the same moment. A node that was away gets a new one (`restored`). Who
 is missing in that may only not be back yet, where Redis has lost what it knew: it has left if it
-does not come back while a lease lasts.
+does not come back while a lease lasts, nor while its node is still putting members back.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from twisted_signal.cluster.remote import RemoteClient
-from twisted_signal.cluster.scripts import LEASE_MS
+from twisted_signal.cluster.scripts import LEASE_MS, Answered, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Changed, Joined, Left, Moved, Record, Restored
 from twisted_signal.errors import SignalError
@@ -22,12 +22,14 @@ class Replicas:
     """What is known here of rooms that other nodes have clients in too.
 
     Attributes:
+        returning: the nodes that are still putting their members back.
         stale: the rooms of which it is not known what happened while there was no way to Redis.
     """
 
     def __init__(self, state: NodeState) -> None:
         self._state = state
         self.stale: set[str] = set()
+        self.returning: set[str] = set()
         self._missing: dict[Member, float] = {}
 
     # What happens in a room
@@ -83,13 +85,17 @@ class Replicas:
                 self._missing[member] = self._state.now + LEASE_MS / 1000
         self.close_if_empty(item.room_id)
 
-    def learn(self, room_id: str, records: Iterable[Record], owner: Owner | None) -> None:
+    def learn(self, room_id: str, records: Sequence[Record], owner: Owner | None) -> None:
         """It is known who is in a room.
 
         Args:
             owner: who is about to enter it; None: nobody is.
         """
-        room = self._state.registry.rooms.get(room_id)
+        rooms = self._state.registry.rooms
+        for record in records:
+            if room_id in rooms:
+                self._make_way(rooms[room_id], record)
+        room = rooms.get(room_id)  # with the last of ours it may be gone
         if room is None:
             if owner is None:
                 return
@@ -107,17 +113,25 @@ class Replicas:
         if member is not None:
             self._missing.pop(member, None)
             if member.node is not None:
-                self.point(member, record.node)
                 member.client_type = record.client_type
+                if record.node != self._state.name:  # else we have just handed it over
+                    self.point(member, record.node)
             return
         if record.node == self._state.name:
             return  # it is entering, or leaving
+        self._make_way(room, record)
+        if room.room_id in self._state.registry.rooms:
+            self.add(room, record)
+
+    def _make_way(self, room: Room, record: Record) -> None:
+        """Let nobody have the id any more that somebody else has."""
         present = room.members.get(record.client_id)
-        if present is not None and present.node is None:
-            self._put_out(present)
-        elif present is not None:
+        if present is None or present.place == record.place:
+            return
+        if present.node is not None:
             self._lose(present)
-        self.add(room, record)
+        elif record.node != self._state.name:
+            self._put_out(present)
 
     def add(self, room: Room, record: Record) -> Member:
         """Put somebody into a room who is on another node, and tell those who are here."""
@@ -169,8 +183,17 @@ class Replicas:
 
     def _put_out(self, member: Member) -> None:
         """One of ours gives way to another who has its id, as all nodes know."""
-        del self._state.places[str(member.place)]
+        self._state.forget(member)  # it may have been put back meanwhile
         put_out(member, self._state.registry, self._state.now_ns)
+
+    def put_back(self, room_id: str, answered: Answered = ignore) -> bool:
+        """Let our members of a room be there for all. Returns whether there are any."""
+        room = self._state.registry.rooms.get(room_id)
+        members = [] if room is None else list(room.members.values())
+        ours = [member for member in members if member.node is None]
+        if ours:
+            self._state.scripts.restore(room_id, ours, answered)
+        return bool(ours)
 
     def close_if_empty(self, room_id: str, owner: Owner | None = None) -> None:
         """Forget a room in which none of ours is. `owner`: who was the last one."""
@@ -236,4 +259,5 @@ class Replicas:
         now = self._state.now
         over = [member for member, due_at in self._missing.items() if due_at <= now]
         for member in over:
-            self._lose(member)
+            if member.node not in self.returning:
+                self._lose(member)

@@ -104,9 +104,9 @@ class Scripts:
         """Say that the node is there."""
         self._run("hello", None, [LEASE_MS], answered)
 
-    def beat(self, answered: Answered) -> None:
-        """Say that it still is."""
-        self._run("beat", None, [LEASE_MS], answered)
+    def beat(self, answered: Answered, *, is_whole: bool) -> None:
+        """Say that it still is. `is_whole`: whether all its members are back in their rooms."""
+        self._run("beat", None, [LEASE_MS, int(is_whole)], answered)
 
     def reap(self, node: str, answered: Answered) -> None:
         """Take care of members of a node whose lease is over."""
@@ -154,14 +154,14 @@ class Scripts:
         for member in members:
             joined_at_ms = member.joined_at_ns // 1_000_000
             arguments += [member.client_id, str(member.place), member.client_type]
-            arguments += [joined_at_ms, token_of(member)]
+            arguments += [joined_at_ms, token_of(member), int(member.is_away)]
         self._run("restore", room_id, arguments, answered)
 
     def move(self, member: Member, to: str, state: object, answered: Answered) -> None:
         """Hand a place over to another node, with what it has to know of it."""
         room_id = member.room.room_id
         arguments = [room_id, member.client_id, str(member.place), to, encode(state).decode()]
-        self._run("move", room_id, arguments, answered)
+        self._run("move", room_id, [*arguments, token_of(member)], answered)
 
     def bye(self, answered: Answered) -> None:
         """Say that the node stops."""

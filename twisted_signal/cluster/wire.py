@@ -38,12 +38,15 @@ class PlaceState(Struct, frozen=True, omit_defaults=True):
     Attributes:
         kept: what was sent to the client, or waits for it; None: nobody knows.
         expires_at, last_partner, backlog: see `registry.Member`.
+        peers: who is in the room as the client was told: the place and the id of each; None: nobody
+            knows.
     """
 
     kept: Kept | None = None
     expires_at: float | None = None
     last_partner: str | None = None
     backlog: list[Waiting] = []  # msgspec copies it
+    peers: dict[str, str] | None = None
 
 
 class OfMember(Struct, array_like=True, frozen=True):

@@ -5,10 +5,8 @@ if not record or record[PLACE] ~= ARGV[5] or record[NODE] ~= me then
     return 'gone'
 end
 local has_other_type = record[CLIENT_TYPE] ~= ARGV[6]
-if record[TOKEN] ~= '' and record[TOKEN] ~= ARGV[7] then
-    redis.call('DEL', token_key(record[TOKEN]))
-end
-record[CLIENT_TYPE], record[TOKEN] = ARGV[6], ARGV[7]
+record[CLIENT_TYPE] = ARGV[6]
+change_token(record, ARGV[7])
 local written = put(ARGV[3], record)
 if has_other_type then
     tell_room(me, '"changed"', text(ARGV[3]), written)

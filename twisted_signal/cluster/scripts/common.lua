@@ -10,6 +10,7 @@
 
 local NODE, PLACE, CLIENT_ID, CLIENT_TYPE, TOKEN = 2, 3, 4, 5, 7
 local ORDER_FIELD = '#'  -- among the nodes of a room: how many ever joined
+local RETURNING = 'vislam:returning'  -- the nodes that are putting their members back
 
 local me, epoch = ARGV[1], ARGV[2]
 local room_key, nodes_key = KEYS[4], KEYS[5]
@@ -27,8 +28,19 @@ local function index_key(node)
     return 'vislam:node:' .. node
 end
 
+-- The first half of a place's tokens is always the same: with it the place is found, even by a token
+-- that Redis has not heard of yet. Whether it is the right one is for the place's node to say.
 local function token_key(token)
-    return 'vislam:resume:' .. token
+    return 'vislam:resume:' .. string.sub(token, 1, 16)
+end
+
+-- Let a member resume by another token.
+local function change_token(record, token)
+    local before = record[TOKEN]
+    if before ~= '' and (token == '' or token_key(before) ~= token_key(token)) then
+        redis.call('DEL', token_key(before))
+    end
+    record[TOKEN] = token
 end
 
 local function tell(node, ...)
@@ -104,16 +116,11 @@ local function remove(room_id, record, how, except)
     end
 end
 
--- Let another node have a member. Return the record as it stands there, and how many members that
--- node had there before.
+-- Let another node have a member. Return the record as it stands there.
 local function move(room_id, record, node)
     redis.call('HDEL', index_key(record[NODE]), record[PLACE])
     count(record[NODE], -1)
     record[NODE] = node
-    return put(room_id, record), count(node, 1)
-end
-
--- A node that has no member in the room yet has to be told who is there.
-local function snapshot_for(members_before)
-    return members_before == 0 and snapshot() or 'null'
+    count(node, 1)
+    return put(room_id, record)
 end

@@ -8,7 +8,7 @@ end
 where = cjson.decode(where)
 room_key = 'vislam:room:' .. where[1]
 local record, written = find(where[2])
-if not record or record[TOKEN] ~= ARGV[3] then
+if not record then
     return false
 end
 return {where[1], written, redis.call('HEXISTS', KEYS[1], record[NODE])}

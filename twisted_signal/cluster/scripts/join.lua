@@ -16,7 +16,7 @@ if holder and holder[PLACE] ~= ARGV[10] then
     return {'taken', written}
 end
 local leaving = ARGV[12] ~= '' and find(ARGV[11])
-if leaving and leaving[PLACE] ~= ARGV[12] then
+if leaving and (leaving[PLACE] ~= ARGV[12] or leaving[NODE] ~= me) then
     leaving = nil
 end
 local others = redis.call('HLEN', room_key) - (holder and 1 or 0) - (leaving and 1 or 0)
@@ -32,5 +32,6 @@ end
 local before
 written, before = add(room_id, me, place, client_id, ARGV[6], ARGV[7], ARGV[8])
 tell_room(me, '"joined"', text(room_id), written)
-tell(me, '"entered"', text(room_id), written, snapshot_for(before))
+-- A node that has no member in the room yet has to be told who is there.
+tell(me, '"entered"', text(room_id), written, before == 0 and snapshot() or 'null')
 return 'ok'

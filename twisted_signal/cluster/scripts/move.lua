@@ -1,5 +1,6 @@
 -- A node hands a place over to another one.
--- ARGV: 3 room_id, 4 client_id, 5 place, 6 the other node, 7 what it has to know of the place.
+-- ARGV: 3 room_id, 4 client_id, 5 place, 6 the other node, 7 what it has to know of the place,
+-- 8 resume_token.
 --
 -- Returns ok, gone where the place is not this node's, or away where the other node is not there.
 local room_id, to = ARGV[3], ARGV[6]
@@ -10,11 +11,12 @@ end
 if redis.call('HEXISTS', KEYS[1], to) == 0 then
     return 'away'
 end
-local written, before = move(room_id, record, to)
+change_token(record, ARGV[8])
+local written = move(room_id, record, to)
 for _, node in ipairs(redis.call('HKEYS', nodes_key)) do
     if node ~= ORDER_FIELD and node ~= me and node ~= to then
         tell(node, '"moved"', text(room_id), written)
     end
 end
-tell(to, '"handed"', text(room_id), written, ARGV[7], snapshot_for(before))
+tell(to, '"handed"', text(room_id), written, ARGV[7], snapshot())
 return 'ok'

@@ -20,15 +20,16 @@ for i = 1, math.min(#entries, most * 2), 2 do
         if record[TOKEN] == '' then
             remove(room_id, record, 'left')
         else
-            local written, before = move(room_id, record, me)
+            local written = move(room_id, record, me)
             tell_room(me, '"moved"', text(room_id), written)
-            tell(me, '"adopted"', text(room_id), written, snapshot_for(before))
+            tell(me, '"adopted"', text(room_id), written, snapshot())
         end
     end
 end
 local left = redis.call('HLEN', index_key(dead))
 if left == 0 then
     redis.call('ZREM', KEYS[2], dead)
+    redis.call('HDEL', RETURNING, dead)
     tell(dead, '"reaped"')
 end
 return left

@@ -1,0 +1,398 @@
+"""Random operations and faults on three nodes, held against what their clients believe.
+
+The model is that each client is right: after quiet, a client that believes to be in a room is there
+for all nodes and for Redis, with those peers that it knows of, and nobody else is anywhere.
+"""
+
+import os
+import random
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+from cluster_people import Person, everybody_reads
+from cluster_stage import LIMITS, Stage
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from twisted_signal.registry import DuplicateId
+
+EXAMPLES = int(os.environ.get("CLUSTER_MODEL_EXAMPLES", "60"))
+STEPS = int(os.environ.get("CLUSTER_MODEL_STEPS", "40"))
+PEOPLE = 5
+NODES = ("a", "b", "c")
+QUIET_S = 30
+PASSED_ON_S = 31
+
+people = st.integers(0, PEOPLE - 1)
+nodes = st.integers(0, len(NODES) - 1)
+ids = st.sampled_from(["x", "y", "z"])
+rooms = st.sampled_from(["lab", "lab", "hall"])
+often = st.sampled_from([True, True, False])
+counts = st.integers(0, 4)
+seeds = st.integers(0, 2**32 - 1)
+
+
+class ClusterModel(RuleBasedStateMachine):
+    """Three nodes, five clients, and all that can go wrong."""
+
+    faults = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = Stage()
+        self.people = [
+            Person(number, self.stage, is_strict=not self.faults) for number in range(PEOPLE)
+        ]
+        self.names = list(NODES)
+        self.generation = 0
+        self.replica: dict[bytes, Any] = {}
+        self.told: list[tuple[Person, int, Person, object, str]] = []
+
+    @initialize(duplicate_id=st.sampled_from(DuplicateId), seed=seeds)
+    def begin(self, duplicate_id: DuplicateId, seed: int) -> None:
+        self.stage.duplicate_id = duplicate_id
+        for node in self.stage.nodes.values():
+            node.registry.duplicate_id = duplicate_id
+        self.stage.settle()
+        del seed
+
+    # What clients do
+
+    def name_of(self, node: int) -> str | None:
+        """Return a node's name, if it does anything."""
+        simulated = self.stage.nodes[self.names[node]]
+        return simulated.name if simulated.runs and not simulated.is_stopping else None
+
+    def speaker(self, number: int) -> Person | None:
+        """Return a client that can say something, and is heard at once."""
+        person = self.people[number]
+        person.read()
+        line = person.line
+        return person if line is not None and line.is_open and line.node.runs else None
+
+    @rule(number=people, node=nodes, client_id=ids, room_id=rooms, resume=often)
+    def register(self, number: int, node: int, client_id: str, room_id: str, resume: bool) -> None:
+        person = self.people[number]
+        person.read()
+        if person.line is None:
+            name = self.name_of(node)
+            if name is None:
+                return
+            person.place = None
+            person.connect(name)
+        if self.speaker(number) is not None:
+            person.register(client_id, room_id, resume=resume)
+
+    @rule(number=people, node=nodes)
+    def resume(self, number: int, node: int) -> None:
+        person, name = self.people[number], self.name_of(node)
+        person.read()
+        if person.place is not None and person.place.token is not None and name is not None:
+            person.resume(name)
+
+    @rule(number=people, notices=st.booleans())
+    def break_connection(self, number: int, notices: bool) -> None:
+        person = self.people[number]
+        if notices:
+            person.lose()
+        else:
+            person.break_off()
+
+    @rule(number=people)
+    def leave(self, number: int) -> None:
+        person = self.speaker(number)
+        if person is not None:
+            person.leave()
+
+    @rule(number=people, peer=st.integers(0, 2), as_candidate=st.booleans())
+    def tell(self, number: int, peer: int, as_candidate: bool) -> None:
+        person = self.speaker(number)
+        if person is None or person.place is None or person.waits:
+            return
+        peers = sorted(person.place.peers)
+        if not peers:
+            return
+        target_id = peers[peer % len(peers)]
+        said = person.tell(target_id, as_candidate=as_candidate)
+        place = person.place
+        for other in self.people:
+            there = other.place
+            if there is not None and (there.room_id, there.client_id) == (place.room_id, target_id):
+                self.told.append((person, said, other, there, target_id))
+
+    @rule(number=people)
+    def tell_all(self, number: int) -> None:
+        person = self.speaker(number)
+        if person is not None and person.place is not None:
+            person.tell(None)
+
+    @rule(number=people)
+    def offer(self, number: int) -> None:
+        person = self.speaker(number)
+        if person is not None and person.place is not None:
+            person.offer()
+
+    # What happens meanwhile
+
+    @rule(choices=st.lists(st.integers(0, 30), min_size=1, max_size=12))
+    def move_on(self, choices: list[int]) -> None:
+        for choice in choices:
+            steps = self.stage.steps()
+            if steps:
+                steps[choice % len(steps)]()
+
+    @rule(seed=seeds, count=st.integers(5, 60))
+    def move_on_at_random(self, seed: int, count: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(count):
+            steps = self.stage.steps()
+            if steps:
+                rng.choice(steps)()
+
+    @rule()
+    def settle(self) -> None:
+        self.stage.settle()
+
+    @rule(ticks=st.integers(1, 40), settles=often)
+    def pass_time(self, ticks: int, settles: bool) -> None:
+        for _ in range(ticks):
+            self.stage.pass_time(0.25, settles=settles)
+            everybody_reads(self.people)
+
+    # What goes wrong
+
+    @precondition(lambda self: self.faults)
+    @rule(node=nodes, run=counts, late=counts)
+    def break_link(self, node: int, run: int, late: int) -> None:
+        simulated = self.stage.nodes[self.names[node]]
+        if simulated.runs and simulated.link is not None:
+            simulated.lose(run=run, late=late)
+
+    @precondition(lambda self: self.faults)
+    @rule(node=nodes)
+    def cut(self, node: int) -> None:
+        link = self.stage.nodes[self.names[node]].link
+        if link is not None:
+            link.is_cut = True
+
+    @precondition(lambda self: self.faults)
+    @rule(node=nodes)
+    def mend(self, node: int) -> None:
+        link = self.stage.nodes[self.names[node]].link
+        if link is not None:
+            link.is_cut = False
+
+    @precondition(lambda self: self.faults)
+    @rule()
+    def pause(self) -> None:
+        self.stage.is_paused = True
+
+    @precondition(lambda self: self.faults)
+    @rule()
+    def go_on(self) -> None:
+        self.stage.is_paused = False
+
+    @precondition(lambda self: self.faults)
+    @rule()
+    def empty_redis(self) -> None:
+        self.stage.redis.empty()
+
+    @precondition(lambda self: self.faults)
+    @rule()
+    def restart_redis(self) -> None:
+        self.stage.restart_redis()
+
+    @precondition(lambda self: self.faults)
+    @rule()
+    def replicate(self) -> None:
+        self.replica = deepcopy(self.stage.redis.keys)
+
+    @precondition(lambda self: self.faults)
+    @rule()
+    def fail_over(self) -> None:
+        self.stage.restart_redis(deepcopy(self.replica))
+
+    @precondition(lambda self: self.faults)
+    @rule(node=nodes, run=counts)
+    def kill(self, node: int, run: int) -> None:
+        self.stage.nodes[self.names[node]].kill(run=run)
+        self.replace(node)
+
+    @precondition(lambda self: self.faults)
+    @rule(node=nodes)
+    def freeze(self, node: int) -> None:
+        self.stage.nodes[self.names[node]].is_frozen = True
+
+    @precondition(lambda self: self.faults)
+    @rule(node=nodes)
+    def thaw(self, node: int) -> None:
+        self.stage.nodes[self.names[node]].is_frozen = False
+
+    @rule(node=nodes)
+    def stop(self, node: int) -> None:
+        simulated = self.stage.nodes[self.names[node]]
+        if not simulated.runs or simulated.is_stopping:
+            return
+        for line in list(simulated.lines):
+            line.lose()
+        for person in self.people:
+            person.is_strict = False  # another node may have to take a place over as it is
+        everybody_reads(self.people)
+        simulated.stop()
+        self.replace(node)
+
+    def replace(self, node: int) -> None:
+        """Start a node in the place of one that has gone, or goes."""
+        self.generation += 1
+        name = f"{NODES[node]}{self.generation}"
+        self.names[node] = name
+        self.stage.start(name)
+
+    # What must be so
+
+    @invariant()
+    def nobody_hears_what_cannot_be(self) -> None:
+        everybody_reads(self.people)
+
+    def teardown(self) -> None:
+        self.heal()
+        self.rest(QUIET_S)
+        self.all_agree()
+        if not self.faults:
+            self.nothing_was_lost()
+        for person in self.people:
+            if person.line is not None:
+                person.leave()
+                person.lose()
+        self.rest(PASSED_ON_S)
+        self.nothing_is_left()
+
+    def rest(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.stage.pass_time(1)
+            everybody_reads(self.people)
+
+    def heal(self) -> None:
+        self.stage.is_paused = False
+        for node in self.stage.running:
+            node.is_frozen = False
+            if node.link is not None:
+                node.link.is_cut = False
+
+    def all_agree(self) -> None:
+        stage = self.stage
+        believed: dict[tuple[str, str], Person] = {}
+        for person in self.people:
+            assert not person.waits, person
+            if person.place is not None and person.line is person.place.line:
+                key = (person.place.room_id, person.place.client_id)
+                assert key not in believed, (person, believed[key])
+                believed[key] = person
+        known: dict[bytes, dict[bytes, bytes]] = {}
+        records = {}
+        for key, value in stage.redis.keys.items():
+            if key.startswith(b"vislam:room:"):
+                for written in value.values():
+                    record = msgspec.json.decode(written)
+                    room_id = key.removeprefix(b"vislam:room:").decode()
+                    records[room_id, record[3]] = record
+                    where = msgspec.json.encode([room_id, record[3]])
+                    of_node = known.setdefault(f"vislam:node:{record[1]}".encode(), {})
+                    of_node[record[2].encode()] = where
+                    of_room = known.setdefault(f"vislam:nodes:{room_id}".encode(), {})
+                    count = int(of_room.get(record[1].encode(), b"0")) + 1
+                    of_room[record[1].encode()] = str(count).encode()
+                    if record[6]:
+                        known[f"vislam:resume:{record[6]}".encode()] = where  # type: ignore[assignment] # a string
+        assert records.keys() == believed.keys(), (records, believed)
+        for (room_id, client_id), person in believed.items():
+            assert person.line is not None
+            assert person.place is not None
+            record = records[room_id, client_id]
+            member = person.line.session.member
+            assert member is not None
+            assert record[1] == person.line.node.name
+            assert record[2] == member.place
+            assert record[6] == (person.place.token or "")
+            peers = {other for there, other in records if there == room_id} - {client_id}
+            assert person.place.peers == peers, (person, peers)
+            if person.is_strict:
+                assert person.place.told == peers, (person, peers)
+        for node in stage.running:
+            assert node.node.is_up, node.name
+            for room_id, room in node.registry.rooms.items():
+                there = {
+                    client_id: (record[2], None if record[1] == node.name else record[1])
+                    for (in_room, client_id), record in records.items()
+                    if in_room == room_id
+                }
+                here = {
+                    member.client_id: (member.place, member.node)
+                    for member in room.members.values()
+                }
+                assert there == here, (node.name, there, here)
+        self.redis_has_only(known)
+
+    def redis_has_only(self, known: dict[bytes, dict[bytes, bytes]]) -> None:
+        running = {node.name.encode() for node in self.stage.running}
+        for key, value in self.stage.redis.keys.items():
+            if key in (b"vislam:epochs", b"vislam:leases"):
+                assert value.keys() == running, (key, value)
+            elif key.startswith(b"vislam:nodes:"):
+                found = {name: count for name, count in value.items() if name != b"#"}
+                assert found == known.get(key), (key, found, known)
+            elif not key.startswith((b"vislam:room:", b"vislam:beats")):
+                assert value == known.get(key), (key, value, known.get(key))
+        for key in known:
+            assert key in self.stage.redis.keys, key
+
+    def nothing_was_lost(self) -> None:
+        for person, said, other, place, target_id in self.told:
+            if other.place is place and other.line is place.line and person.line is not None:
+                assert (person.number, said) in other.got or person.errors, (
+                    person,
+                    said,
+                    other,
+                    target_id,
+                )
+
+    def nothing_is_left(self) -> None:
+        self.redis_has_only({})
+        for simulated in self.stage.running:
+            node, registry = simulated.node, simulated.registry
+            assert not registry.rooms
+            assert not list(registry.resumable_members())
+            assert registry.tally.members == 0
+            state, replicas = node._state, node._replicas
+            joining, moves = node._joining, node._moves
+            assert not state.places
+            assert not replicas.stale
+            assert not replicas._missing
+            assert not joining._joins
+            assert not joining._searches
+            assert not moves._absent
+            assert not moves._passed_on
+            assert not state.neighbours._asked
+            names = {other.name for other in self.stage.running if other is not simulated}
+            assert set(state.neighbours.names) == names
+
+
+class CalmClusterModel(ClusterModel):
+    """The same where nothing breaks, so that nothing may be lost."""
+
+    faults = False
+
+
+SETTINGS = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    phases=[Phase.explicit, Phase.generate, Phase.target, Phase.shrink],
+)
+ClusterModel.TestCase.settings = SETTINGS
+CalmClusterModel.TestCase.settings = SETTINGS
+TestClusterModel = ClusterModel.TestCase
+TestCalmClusterModel = CalmClusterModel.TestCase
