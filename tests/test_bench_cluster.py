@@ -33,8 +33,11 @@ def result(micros: float, p99: float = 0.002, **extra: float) -> Result:
 def made_up() -> Figures:
     setups = {
         ("single", "relay", "relay-1"): (ALONE, WITHIN, ACROSS),
-        ("joins, join", "joins, leave", "joins-1, join", "joins-1, leave"): (ALONE, NONE, ONE, TWO),
-        ("workers, relay", "workers, joins, join"): ("1 worker", "2 workers"),
+        ("joins, join", "joins, leave", "joins-1, join", "joins-1, leave"): (ALONE, ONE, TWO),
+        ("workers, relay", "workers, joins, join", "workers, joins, leave"): (
+            "1 worker",
+            "2 workers",
+        ),
         ("growth, join, 2", "growth, relay, 2", "growth, join, 64", "growth, relay, 64"): (TWO,),
         ("rest",): (NONE, TWO),
     }
@@ -131,9 +134,8 @@ def test_a_redis_is_filled_as_nodes_fill_it(tmp_path: Path) -> None:
         keys = redis.info()["db0"]
 
     assert 100 < held < 1000
-    assert (
-        "keys=4004" in keys or "keys=4005" in keys
-    )  # two of a room, a token of each, and the nodes'
+    # Two of each room, one of each token, one of each node, and some of all nodes.
+    assert 4002 < int(keys.removeprefix("keys=").partition(",")[0]) < 4010
     assert after["in"] == before["in"]  # its own traffic is not counted
     assert after["redis"] > before["redis"]
 
@@ -159,9 +161,8 @@ def test_everything_is_measured(tmp_path: Path) -> None:
     measurement.round()
     figures = measurement.figures
 
-    assert figures.keys() == made_up().keys() | {"growth, join, 8", "growth, relay, 8"} - {
-        "growth, join, 64",
-        "growth, relay, 64",
+    assert {name for name in figures if "growth" not in name} == {
+        name for name in made_up() if "growth" not in name
     }
     for figure, by_setup in made_up().items():
         if "64" not in figure:
