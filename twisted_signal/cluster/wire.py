@@ -118,10 +118,16 @@ class Reaped(Struct, array_like=True, frozen=True, tag="reaped"):
 
 
 class Say(Struct, array_like=True, frozen=True, tag="say"):
-    """What a peer says to peers on another node. `places`: theirs."""
+    """What a peer says to peers on another node.
+
+    Attributes:
+        places: theirs.
+        is_for_all: it is for their whole room.
+    """
 
     places: list[str]
     message: Relayed
+    is_for_all: bool = False
 
 
 class Undelivered(Struct, array_like=True, frozen=True, tag="refused"):
