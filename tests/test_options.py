@@ -1,5 +1,6 @@
 """The options and what is made of them."""
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -366,3 +367,76 @@ def test_to_be_announced_needs_a_library(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(SystemExit, match=r"^vislam-signal: --advertise needs python-zeroconf: pip"):
         parse("--advertise")
+
+
+# The cluster
+
+
+def test_the_way_to_redis_is_that_of_the_url_and_the_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss\n")
+
+    assert parse().redis is None
+    redis = parse(
+        *("--redis-url", "redis://lab@h:7/1"),
+        *("--redis-password-file", str(tmp_path / "password")),
+    ).redis
+    assert redis is not None
+    assert (str(redis.address), redis.address.database) == ("h:7", 1)
+    assert redis.address.credentials == ("lab", "p@ss")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--redis-url", "localhost"], "--redis-url must be a URL such as redis://host:6379/0, "),
+        (["--redis-url", "redis://:secret@h/x"], "--redis-url must have nothing but the number"),
+        (
+            ["--redis-url", "rediss://h?ca-file=nothing/here"],
+            "--redis-url names a ca-file that cannot be used: nothing/here cannot be read: No such",
+        ),
+        (
+            ["--redis-url", "rediss://h?ca-file=/dev/null"],
+            "--redis-url names a ca-file without a certificate: /dev/null",
+        ),
+        (
+            ["--redis-password-file", "x"],
+            "--redis-password-file is of no use without --redis-url",
+        ),
+        (
+            ["--redis-url", "redis://h", "--redis-password-file", "/nothing/here"],
+            "--redis-password-file /nothing/here cannot be read: No such file or directory",
+        ),
+        (
+            ["--redis-url", "redis://h", "--redis-password-file", "/dev/null"],
+            "--redis-password-file /dev/null holds a password of 0 bytes, and 1 are the least",
+        ),
+        (
+            ["--redis-url", "redis://:secret@h", "--redis-password-file", __file__],
+            "--redis-url has a password, and --redis-password-file has one too",
+        ),
+        (
+            ["--redis-url", "redis://h", "--redis-password-file", sys.executable],
+            f"--redis-password-file {sys.executable} ",
+        ),
+    ],
+)
+def test_a_redis_that_cannot_be_used_is_one_clear_line(
+    arguments: list[str], complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+
+    assert str(caught.value).startswith(f"vislam-signal: {complaint}")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_redis_needs_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "find_spec", lambda _name: None)
+
+    with pytest.raises(
+        SystemExit,
+        match=r"^vislam-signal: --redis-url needs txredisapi and hiredis:"
+        r" pip install 'vislam-signal\[redis\]'$",
+    ):
+        parse("--redis-url", "redis://h")

@@ -34,7 +34,7 @@ from twisted_signal.service import SignalService
 log = event_log.logger(__name__)
 
 
-class Node:
+class ThisNode:
     """This node.
 
     Attributes:

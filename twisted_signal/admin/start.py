@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from twisted.application.service import MultiService
 
-from twisted_signal.admin.answering import Node
+from twisted_signal.admin.answering import ThisNode
 from twisted_signal.admin.api import Api
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
 from twisted_signal.admin.guard import Guard
@@ -46,17 +46,17 @@ def page_files() -> dict[str, Answer]:
     return read_static(__package__, PAGES) | {path: web[path] for path in SHARED}
 
 
-def answer_others(service: SignalService) -> Node:
+def answer_others(service: SignalService) -> ThisNode:
     """Let a server answer what other nodes of its cluster ask for their operators.
 
     It does so whether or not it has an admin endpoint of its own.
     """
-    node = Node(service, time.perf_counter)
+    node = ThisNode(service, time.perf_counter)
     service.factory.cluster.answer = node.answer
     return node
 
 
-def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
+def add_admin(node: ThisNode, place: AdminPlace, reactor: Any) -> Admin:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
