@@ -23,10 +23,12 @@ class Parent(Server):
 
     Attributes:
         admin: where its admin endpoint is.
+        directory: where it runs.
     """
 
     def __init__(self, *options: str, redis: str = NO_REDIS, count: int = 2, cwd: Path) -> None:
         self.count = count
+        self.directory = cwd
         place = () if "--endpoint" in options else ("--host", "127.0.0.1", "--port", "0")
         admin = ("--admin-endpoint", "tcp:0:interface=127.0.0.1")
         super().__init__(

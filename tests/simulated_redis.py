@@ -131,6 +131,9 @@ class SimulatedRedis:
             listener(payload)
         return len(listeners)
 
+    def _pubsub(self, _: bytes, channel: bytes) -> list[Any]:
+        return [channel, len(self.listeners.get(channel, []))]
+
     # Hashes
 
     def _hset(self, key: bytes, *pairs: bytes) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import ANNOUNCED, Node, left, nodes, register, told_of, until
+from node_clients import left, register, told_of
+from nodes import ANNOUNCED, Node, nodes, until
 from redis_server import RedisServer, redis_server
 
 

@@ -24,7 +24,13 @@ from service_manager import Manager
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parent]:
     """A server of two processes; what a test does to it, it survives."""
     directory = tmp_path_factory.mktemp("pair")
-    with redis_server(directory) as redis, parent(redis=redis.url, cwd=directory) as started:
+    file = directory / "signal.toml"
+    file.write_text("max-clients = 500\n")
+    options = ("--config", str(file))
+    with (
+        redis_server(directory) as redis,
+        parent(*options, redis=redis.url, cwd=directory) as started,
+    ):
         yield started
 
 
@@ -32,6 +38,11 @@ def worker_of(server: Parent, caller: Caller) -> int:
     """Return the number of the worker that serves a client: its log line has it."""
     host, port = caller.socket.getsockname()[:2]
     return int(server.wait_for(rf"websocket\[(\d)\]: Connected: {host}:{port}\b")[1])
+
+
+def state_of(process: int) -> str:
+    """Return how a process is, in a letter (proc_pid_stat(5))."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def is_served(caller: Caller) -> bool:
@@ -106,6 +117,8 @@ def test_who_waits_for_a_worker_that_stands_still_is_served_by_another(pair: Par
     stuck = pair.workers[1]
     os.kill(stuck, signal.SIGSTOP)
     try:
+        while state_of(stuck) != "T":  # a signal takes a moment
+            os.sched_yield()
         with ExitStack() as stack:
             callers = [stack.enter_context(Caller(pair.url)) for _ in range(30)]
             assert {worker_of(pair, caller) for caller in callers} == {1}
@@ -118,6 +131,27 @@ def test_sighup_reaches_all_workers(pair: Parent) -> None:
 
     for number in (1, 2):
         pair.wait_for(rf"service\[{number}\]: SIGHUP received")
+
+
+def test_a_file_that_has_changed_is_taken_by_all_and_by_those_who_follow(pair: Parent) -> None:
+    file = pair.directory / "signal.toml"
+    for text, sentence in (
+        ('max-clients = "many"\n', "The configuration stays as it was"),
+        ('max-clients = 700\nendpoint = ["tcp:0"]\n', "Not applied: endpoint"),
+    ):
+        file.write_text(text)
+        pair.process.send_signal(signal.SIGHUP)
+        pair.wait_for(rf"reconfiguration: {sentence}")
+    for number in (1, 2):
+        pair.wait_for(rf"reconfiguration\[{number}\]: Applied: max-clients, 500 → 700")
+        pair.wait_for(rf"reconfiguration\[{number}\]: Not applied: endpoint")
+    assert not pair.times(r"reconfiguration\[\d\]: The configuration stays as it was")
+    assert pair.metric("vislam_signal_max_clients") == 1400
+
+    os.kill(pair.workers[1], signal.SIGKILL)
+
+    pair.wait_for_another(2)
+    assert pair.metric("vislam_signal_max_clients") == 1400
 
 
 def test_metrics_are_summed(pair: Parent) -> None:

@@ -107,16 +107,17 @@ class CommandLine(usage.Options):
             usage.UsageError: one of them is wrong. Its sentence names the option.
         """
 
-    def number(self, name: str) -> int:
-        """Return the value of an option that is a number.
+    def number(self, name: str, least: int = 0) -> int:
+        """Return the value of an option that is a number. `least`: that it may be.
 
         Raises:
-            usage.UsageError: it is none, or too large.
+            usage.UsageError: it is none, or too small, or too large.
         """
         text, largest = str(self[name]), BY_NAME[name].largest
-        if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
+        is_number = text.isascii() and text.isdecimal() and len(text) < 12
+        if not (is_number and least <= int(text) <= largest):
             raise usage.UsageError(
-                f"--{name} must be a number from 0 to {largest}, not {quoted(text)}"
+                f"--{name} must be a number from {least} to {largest}, not {quoted(text)}"
             )
         return int(text)
 

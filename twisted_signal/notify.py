@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from twisted_signal import event_log, events
-from twisted_signal.service import Reactor
+from twisted_signal.signals import Reactor
 from twisted_signal.text import quoted
 
 log = event_log.logger(__name__)

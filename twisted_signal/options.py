@@ -25,7 +25,6 @@ from twisted_signal.option_table import (
     DEFAULT_HOST,
     DEFAULT_PORT,
     DEFAULT_TLS_PORT,
-    MOST_WORKERS,
     NO_PORT,
     option_name,
 )
@@ -36,7 +35,8 @@ from twisted_signal.registry import DuplicateId
 from twisted_signal.relays import Relays
 from twisted_signal.renewal import Renewal
 from twisted_signal.self_signed import Rehearsed, SelfSigned, default_directory
-from twisted_signal.service import Listener, Reactor
+from twisted_signal.service import Listener
+from twisted_signal.signals import Reactor
 from twisted_signal.text import quoted
 
 if TYPE_CHECKING:
@@ -218,9 +218,7 @@ class Options(CommandLine):
             ) from None
 
     def _find_workers(self) -> int:
-        workers = self.number("workers")
-        if not workers:
-            raise usage.UsageError(f"--workers must be a number from 1 to {MOST_WORKERS}, not 0")
+        workers = self.number("workers", 1)
         if workers > 1 and self["redis-url"] is None:
             raise usage.UsageError(
                 "--workers needs --redis-url where there are more than one: they share rooms by"

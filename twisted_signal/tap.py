@@ -20,7 +20,8 @@ from twisted_signal.options import Options, global_reactor
 from twisted_signal.reconfiguration import FileReload, Reconfiguration
 from twisted_signal.registry import Registry
 from twisted_signal.server import SignalFactory
-from twisted_signal.service import Reactor, SignalService
+from twisted_signal.service import SignalService
+from twisted_signal.signals import Reactor
 from twisted_signal.web.connection import Pages
 from twisted_signal.web.website import Website
 

@@ -103,7 +103,6 @@ class Moves:
         self._replicas = replicas
         self._is_here = is_here
         self._absent: dict[Absent, float] = {}  # until when they may come back, in seconds
-        self._passed_on: dict[str, tuple[str, float]] = {}  # by the place: to which node, how long
         # What was to be handed over when the way to Redis broke: it may have been, or not.
         self._unsure: dict[str, tuple[str, Record, PlaceState]] = {}
 
@@ -151,7 +150,7 @@ class Moves:
         owner = self._replicas.client(node, place, member.client_id)
         owner.member, member.owner, member.client, member.node = member, owner, owner, node
         member.backlog = None
-        self._passed_on[place] = (node, self._state.now + PASSED_ON_S)
+        self._state.passed_on[place] = (node, self._state.now + PASSED_ON_S)
         self._replicas.close_if_empty(room.room_id, owner)
 
     def _moved(self, room_id: str, record: Record, state: PlaceState, reply: Reply) -> None:
@@ -169,7 +168,7 @@ class Moves:
 
     def _stay(self, room_id: str, record: Record, state: PlaceState) -> None:
         """Let a place be here on and on that was to go elsewhere."""
-        self._passed_on.pop(record.place, None)
+        self._state.passed_on.pop(record.place, None)
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
@@ -188,11 +187,6 @@ class Moves:
         names = (member.client_id, member.client_type)
         return Record(0, node, str(member.place), *names, joined_at_ms, token)
 
-    def node_of(self, place: str) -> str | None:
-        """Return where a place went that was here."""
-        found = self._passed_on.get(place)
-        return None if found is None else found[0]
-
     # To here
 
     def handed(self, item: Handed) -> None:
@@ -205,7 +199,7 @@ class Moves:
 
     def _bring(self, item: Handed | Adopted, state: PlaceState) -> None:
         record = item.record
-        self._passed_on.pop(record.place, None)
+        self._state.passed_on.pop(record.place, None)
         owner = Absent(0, self._state.registry.tally, self.give_up)
         self._replicas.learn(item.room_id, item.records or (), owner)
         room = self._state.registry.rooms.get(item.room_id)
@@ -281,6 +275,6 @@ class Moves:
                 del self._absent[owner]
                 self._state.registry.tally.expired += 1
                 self.give_up(owner.member)
-        for place, (_, until) in list(self._passed_on.items()):
+        for place, (_, until) in list(self._state.passed_on.items()):
             if until <= now:
-                del self._passed_on[place]
+                del self._state.passed_on[place]

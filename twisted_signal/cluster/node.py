@@ -185,6 +185,7 @@ class Node(Cluster):
             if not self._moves.stays(name):
                 room_id, client_id = read_where(where)
                 self._state.scripts.leave(room_id, client_id, name, ignore)
+                self._replicas.lose(name)
         self._moves.is_sure()
 
     def _restore_some(self) -> None:
@@ -325,7 +326,7 @@ class Node(Cluster):
             if member is not None and member.node is None:
                 self._state.deliver(member, message)
                 continue
-            node = self._moves.node_of(place)
+            node = self._state.node_after(place)
             if node is not None and self._state.is_up:
                 self.neighbours.of(node).say(place, "", message)
 

@@ -8,6 +8,8 @@ does not come back while a lease lasts, nor while its node is still putting memb
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.scripts import LEASE_MS, Answered, ignore
 from twisted_signal.cluster.state import NodeState
@@ -112,13 +114,17 @@ class Replicas:
         member = self._state.places.get(record.place)
         if member is not None:
             self._missing.pop(member, None)
-            if member.node is not None:
-                member.client_type = record.client_type
-                if record.node != self._state.name:  # else we have just handed it over
-                    self.point(member, record.node)
-            return
+            if member.node is None:
+                return
         if record.node == self._state.name:
-            return  # it is entering, or leaving
+            node = self._state.node_after(record.place)
+            if node is None:
+                return  # it is entering, or leaving
+            record = replace(record, node=node)
+        if member is not None:
+            member.client_type = record.client_type
+            self.point(member, record.node)
+            return
         self._make_way(room, record)
         if room.room_id in self._state.registry.rooms:
             self.add(room, record)
@@ -171,6 +177,12 @@ class Replicas:
         if room is None:
             room = Room(room_id, self._state.registry.calls, self._state.now_ns)
         return self.remote(room, record)
+
+    def lose(self, place: str) -> None:
+        """Somebody is not there, as has turned out, who was to be on this node."""
+        member = self._state.places.get(place)
+        if member is not None:
+            self._lose(member)
 
     def _lose(self, member: Member) -> None:
         """Somebody on another node has left."""

@@ -20,6 +20,8 @@ class NodeState:
         name: its name.
         registry: the rooms in which it has a client, with all who are there.
         places: all members of those rooms by what the cluster calls their places.
+        passed_on: to which node what comes for a place goes on that was here, by the place, and
+            until when, in seconds.
         scripts: run in Redis.
         neighbours: the other nodes.
         is_up: whether there is a way to them, and Redis knows that this node is there.
@@ -31,6 +33,7 @@ class NodeState:
         self.name = name
         self.registry = registry
         self.places: dict[str, Member] = {}
+        self.passed_on: dict[str, tuple[str, float]] = {}
         self.neighbours = Neighbours(name, outbox, self.failed)
         self.scripts = Scripts(name, self.neighbours.flush)
         self.is_up = False
@@ -42,6 +45,11 @@ class NodeState:
         """Return a name for a place that no other has or had."""
         self._last_place += 1
         return f"{self.name}.{self._last_place:x}"
+
+    def node_after(self, place: str) -> str | None:
+        """Return where a place went that was here."""
+        found = self.passed_on.get(place)
+        return None if found is None else found[0]
 
     def ours(self, place: str) -> Member | None:
         """Return the member of this node with that place."""

@@ -24,7 +24,7 @@ from twisted_signal.admin.stream import CONTENT_TYPE
 from twisted_signal.inheritance import admin_path
 from twisted_signal.metrics import OPEN_METRICS, PREFIX, told
 from twisted_signal.web.answers import Answer, in_words
-from twisted_signal.workers.asking import Reply, ask, body_of
+from twisted_signal.workers.asking import Passage, Reply, ask, body_of
 from twisted_signal.workers.parent import Parent
 from twisted_signal.workers.totals import Totals
 from twisted_signal.workers.worker import State, Worker
@@ -206,20 +206,20 @@ class Passages:
     """What is passed on now and has no end. It is to `AdminSite` what `Streams` is."""
 
     def __init__(self) -> None:
-        self._ends: set[Callable[[], object]] = set()
+        self._all: set[Passage] = set()
 
-    def add(self, end: Callable[[], object]) -> None:
-        """There is one more. `end`: ends it."""
-        self._ends.add(end)
+    def add(self, passage: Passage) -> None:
+        """There is one more."""
+        self._all.add(passage)
 
-    def forget(self, end: Callable[[], object]) -> None:
+    def forget(self, passage: Passage) -> None:
         """One has ended."""
-        self._ends.discard(end)
+        self._all.discard(passage)
 
     def end(self) -> None:
         """End all of them."""
-        for end in list(self._ends):
-            end()
+        for passage in list(self._all):
+            passage.end()
 
 
 def _check_method(method: str, for_method: str) -> None:

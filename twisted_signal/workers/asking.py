@@ -3,10 +3,11 @@
 from collections.abc import Callable, Generator
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from typing import Protocol as TypingProtocol
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, readBody
@@ -111,15 +112,21 @@ def body_of(reactor: Any, reply: Reply) -> Generator[Deferred[Any], Any, bytes]:
     return body
 
 
-class Passage(Protocol):
-    """Passes a body on as it comes, until either side ends."""
+class Ended(TypingProtocol):
+    """Is told that a passage has ended, once."""
 
-    def __init__(self, write: Callable[[bytes], object], ended: Callable[[bool], object]) -> None:
-        """
-        Args:
-            write: is given each part.
-            ended: called once: with True where all of it came.
-        """
+    def __call__(self, *, is_whole: bool) -> object:
+        """`is_whole`: all of the body came."""
+
+
+@implementer(IPushProducer)
+class Passage(Protocol):
+    """Passes a body on as it comes, and no faster than it is taken, until either side ends."""
+
+    transport: Any = None
+
+    def __init__(self, write: Callable[[bytes], object], ended: Ended) -> None:
+        """`write`: is given each part."""
         self._write = write
         self._ended = ended
 
@@ -129,4 +136,21 @@ class Passage(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It has ended. A hook of Twisted's."""
-        self._ended(reason.check(ResponseDone) is not None)
+        self._ended(is_whole=reason.check(ResponseDone) is not None)
+
+    def end(self) -> None:
+        """End it."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def pauseProducing(self) -> None:
+        """The reader does not take what was sent. A hook of IPushProducer."""
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The reader has taken it. A hook of IPushProducer."""
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The reader is gone. A hook of IPushProducer."""
+        self.end()

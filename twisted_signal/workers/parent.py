@@ -15,7 +15,8 @@ from twisted_signal.addresses import is_local
 from twisted_signal.notify import EXTENSION
 from twisted_signal.options import Options
 from twisted_signal.server import warn_of_anybody
-from twisted_signal.service import CannotStart, ReloadSignal, StopSignals
+from twisted_signal.service import CannotStart
+from twisted_signal.signals import ReloadSignal, StopSignals
 from twisted_signal.workers.launch import Launcher
 from twisted_signal.workers.sockets import SharedListening
 from twisted_signal.workers.worker import State, Worker

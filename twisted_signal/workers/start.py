@@ -2,30 +2,13 @@
 
 from typing import Any, cast
 
-from twisted.internet.interfaces import IAddress
-
 from twisted_signal import __version__
 from twisted_signal.admin.api import Api
 from twisted_signal.admin.endpoint import AdminPlace
-from twisted_signal.admin.site import AdminChannel, AdminSite
 from twisted_signal.admin.start import add_site, guard_of, page_files
 from twisted_signal.workers.admin import ParentApi
 from twisted_signal.workers.parent import Parent
-from twisted_signal.workers.site import ParentRequest
-
-
-class ParentChannel(AdminChannel):
-    """One connection."""
-
-    requestFactory = ParentRequest
-
-
-class ParentSite(AdminSite):
-    """Makes a channel for each connection."""
-
-    def buildProtocol(self, addr: IAddress | None) -> AdminChannel:
-        """See AdminSite."""
-        return ParentChannel(self)
+from twisted_signal.workers.site import ParentSite
 
 
 def add_parent_admin(parent: Parent, place: AdminPlace, reactor: Any) -> None:

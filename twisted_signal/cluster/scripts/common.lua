@@ -47,6 +47,10 @@ local function tell(node, ...)
     redis.call('PUBLISH', 'vislam:to:' .. node, '[[' .. table.concat({...}, ',') .. ']]')
 end
 
+local function is_listening(node)
+    return redis.call('PUBSUB', 'NUMSUB', 'vislam:to:' .. node)[2] > 0
+end
+
 -- Tell all nodes that have a member in the room, but one.
 local function tell_room(except, ...)
     for _, node in ipairs(redis.call('HKEYS', nodes_key)) do

@@ -8,7 +8,7 @@ local record = find(ARGV[4])
 if not record or record[PLACE] ~= ARGV[5] or record[NODE] ~= me then
     return 'gone'
 end
-if redis.call('HEXISTS', KEYS[1], to) == 0 then
+if redis.call('HEXISTS', KEYS[1], to) == 0 or not is_listening(to) then
     return 'away'
 end
 change_token(record, ARGV[8])
