@@ -37,7 +37,11 @@ with the least and the most in brackets.
 {added}
 ### A message within a node and across two
 
-50 pairs, candidates in messages of 300 bytes, one of each pair on its way:
+Candidates in messages of 300 bytes. 2 pairs, one message of each on its way, so that nothing goes
+together:
+
+{single}
+50 pairs, one of each on its way:
 
 {relay_1}
 Eight of each pair on their way, so that more go out together:
@@ -52,9 +56,15 @@ Clients that are connected register in rooms of two, 40 at a time. With two node
 client of each room.
 
 {join}
-All close their connections:
+They close their connections, 40 at a time:
 
 {leave}
+One joins when the one before has:
+
+{join_1}
+One leaves after the other:
+
+{leave_1}
 ### Traffic with Redis as rooms grow
 
 Bytes of both nodes together, each of which has every second member. A client joins when the one
@@ -77,12 +87,15 @@ Joins, as above:
 {workers_join}
 ### What one Redis carries
 
-Redis has one core for commands. A million clients are {per_node:,} on each of {number} nodes. They
-come into rooms of two, in which each is on another node, stay for {stay} minutes and call each
-other once: {messages} messages, which come one by one, as costs most.
+Redis has one core for commands. What it is asked costs less the more of it comes at a time, as it
+does when Redis has much to do.
+
+A million clients are {per_node:,} on each of {number} nodes. They come into rooms of two, in which
+each is on another node, stay for {stay} minutes and call each other once, with {messages} messages.
+What each costs is taken to be what it costs one by one.
 
 {capacity}
-With many rooms of two, Redis's memory is {memory}.
+In {rooms:,} rooms of two, Redis's memory is {memory}.
 """
 
 Value = Callable[[Result], float]
@@ -95,6 +108,7 @@ class ClusterRun:
     Attributes:
         figures: by workload, and by how clients were dealt out.
         memory: bytes that Redis needs, by what for.
+        rooms: how many it held then.
         versions: of what was measured.
         rounds: how many times each workload ran.
         seconds: how long it all took.
@@ -102,6 +116,7 @@ class ClusterRun:
 
     figures: Figures
     memory: dict[str, float]
+    rooms: int
     versions: str
     rounds: int
     seconds: float
@@ -138,10 +153,15 @@ def middle(results: Iterable[Result], value: Value) -> float:
 
 
 def costs(figures: Figures, figure: str, unit: str) -> str:
-    """Return a table of what a unit of work costs, as clients are dealt out."""
+    """Return a table of what a unit of work costs, as clients are dealt out.
+
+    The ratio is to what it costs within a node, or to the first. Latency is left out where none
+    was measured.
+    """
     by_setup = figures[figure]
-    base = middle(next(iter(by_setup.values())), whole_cost)
+    base = middle(by_setup.get(WITHIN) or next(iter(by_setup.values())), whole_cost)
     rows = []
+    is_timed = any(result.p99 for results in by_setup.values() for result in results)
     for setup, results in by_setup.items():
         whole = Spread.of(results, whole_cost)
         rows.append(
@@ -152,12 +172,13 @@ def costs(figures: Figures, figure: str, unit: str) -> str:
                 report.with_spread("", whole),
                 f"{whole.median / base:.2f}",
                 f"{middle(results, rate):,.0f}",
-                milliseconds(middle(results, lambda result: result.p50)),
-                milliseconds(middle(results, lambda result: result.p99)),
             ]
         )
-    head = ["", f"nodes a {unit}", "Redis", "together", "ratio", f"{unit}s/s", "p50 ms", "p99 ms"]
-    return table(head, rows)
+        if is_timed:
+            latencies = (lambda result: result.p50, lambda result: result.p99)
+            rows[-1] += [milliseconds(middle(results, value)) for value in latencies]
+    head = ["", f"nodes a {unit}", "Redis", "together", "ratio", f"{unit}s/s"]
+    return table([*head, "p50 ms", "p99 ms"] if is_timed else head, rows)
 
 
 def sent(result: Result) -> float:
@@ -197,13 +218,15 @@ class Demand:
     Attributes:
         what: they do.
         a_second: how often.
-        redis, nodes: CPU seconds for each time.
+        redis, nodes: CPU seconds for each time, where one comes by itself.
+        redis_at_best: CPU seconds of Redis, where many come at a time.
     """
 
     what: str
     a_second: float
     redis: float
     nodes: float
+    redis_at_best: float
 
 
 def at_rest(figures: Figures) -> tuple[float, float]:
@@ -216,17 +239,18 @@ def at_rest(figures: Figures) -> tuple[float, float]:
 def demands(figures: Figures) -> list[Demand]:
     """Return what a million clients do, on as many nodes as that takes."""
 
-    def demand(what: str, a_second: float, figure: str, setup: str) -> Demand:
-        results = figures[figure][setup]
-        return Demand(what, a_second, middle(results, redis_cost), middle(results, nodes_cost))
+    def demand(what: str, a_second: float, setup: str, figure: str, many: str) -> Demand:
+        one = figures[figure][setup]
+        at_best = middle(figures[many][setup], redis_cost)
+        return Demand(what, a_second, middle(one, redis_cost), middle(one, nodes_cost), at_best)
 
     coming = CLIENTS / STAY
-    number = CLIENTS / PER_NODE
+    redis, node = at_rest(figures)
     return [
-        demand("joins", coming, "joins, join", TWO),
-        demand("leaves", coming, "joins, leave", TWO),
-        demand("messages across nodes", coming / 2 * MESSAGES, "relay-1", ACROSS),
-        Demand("nodes at rest", number, *at_rest(figures)),
+        demand("joins", coming, TWO, "joins-1, join", "joins, join"),
+        demand("leaves", coming, TWO, "joins-1, leave", "joins, leave"),
+        demand("messages across nodes", coming / 2 * MESSAGES, ACROSS, "single", "relay-1"),
+        Demand("nodes at rest", CLIENTS / PER_NODE, redis, node, redis),
     ]
 
 
@@ -236,8 +260,9 @@ def capacity(figures: Figures) -> str:
     rows = [
         [
             one.what,
+            shown("", one.redis_at_best),
+            f"{1 / one.redis_at_best:,.0f}" if one.redis_at_best else "–",
             shown("", one.redis),
-            f"{1 / one.redis:,.0f}" if one.redis else "–",
             f"{one.a_second:,.0f}",
             f"{100 * one.a_second * one.redis:.1f} %",
             f"{one.a_second * one.nodes:.2f}",
@@ -246,9 +271,9 @@ def capacity(figures: Figures) -> str:
     ]
     redis = sum(one.a_second * one.redis for one in wanted)
     cores = sum(one.a_second * one.nodes for one in wanted)
-    rows.append(["together", "", "", "", f"{100 * redis:.1f} %", f"{cores:.2f}"])
-    head = ["", "Redis CPU each", "one Redis: a second", "a million clients: a second"]
-    return table([*head, "of one Redis", "cores of nodes"], rows)
+    rows.append(["together", "", "", "", "", f"{100 * redis:.1f} %", f"{cores:.2f}"])
+    head = ["", "many at a time: Redis CPU", "one Redis a second", "one by one: Redis CPU"]
+    return table([*head, "a million clients a second", "of one Redis", "cores of nodes"], rows)
 
 
 def added(figures: Figures) -> str:
@@ -275,12 +300,15 @@ def render(run: ClusterRun) -> str:
         machine=machine(),
         versions=run.versions,
         added=added(figures),
+        single=costs(figures, "single", "message"),
         relay_1=costs(figures, "relay-1", "message"),
         relay=costs(figures, "relay", "message"),
         rates=", ".join(f"{setup} {middle(all_, rate):,.0f}" for setup, all_ in steady.items()),
         steady=costs(figures, "steady", "message"),
         join=costs(figures, "joins, join", "join"),
         leave=costs(figures, "joins, leave", "leave"),
+        join_1=costs(figures, "joins-1, join", "join"),
+        leave_1=costs(figures, "joins-1, leave", "leave"),
         growth=growth(figures),
         rest_bytes=middle(figures["rest"][TWO], traffic) / 2,
         rest_node=100 * rest_node,
@@ -292,6 +320,7 @@ def render(run: ClusterRun) -> str:
         stay=STAY // 60,
         messages=MESSAGES,
         capacity=capacity(figures),
+        rooms=run.rooms,
         memory=" and ".join(f"{held:,.0f} bytes for {what}" for what, held in run.memory.items()),
     )
 

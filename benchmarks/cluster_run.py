@@ -32,10 +32,12 @@ HALF = 0.5
 class Sizes:
     """How much of each workload is done. See `workloads` and `cluster_workloads`."""
 
+    single: Mapping[str, object]
     relay: Mapping[str, object]
     relay_1: Mapping[str, object]
     steady: Mapping[str, object]
     joins: Mapping[str, object]
+    joins_1: Mapping[str, object]
     growth: Mapping[str, object]
     workers: Mapping[str, object]
     rest: int
@@ -43,20 +45,24 @@ class Sizes:
 
 
 FULL = Sizes(
+    single={"pairs": 2, "outstanding": 1, "units": 4_000, "warm_up": 400},
     relay={"pairs": 50, "outstanding": 8, "units": 40_000, "warm_up": 5_000},
     relay_1={"pairs": 50, "outstanding": 1, "units": 20_000, "warm_up": 3_000},
     steady={"pairs": 50, "seconds": 3, "warm_up": 1},
     joins={"clients": 4_000, "in_step": 40, "warm_up": 400},
+    joins_1={"clients": 600, "in_step": 1, "warm_up": 80},
     growth={"sizes": [2, 8, 32, 64], "members": 512, "units": 5_000},
     workers={"pairs": 100, "outstanding": 4, "units": 60_000, "warm_up": 10_000},
     rest=5,
     rooms=100_000,
 )
 QUICK = Sizes(
+    single={"pairs": 2, "outstanding": 1, "units": 800, "warm_up": 100},
     relay={"pairs": 50, "outstanding": 8, "units": 8_000, "warm_up": 2_000},
     relay_1={"pairs": 50, "outstanding": 1, "units": 5_000, "warm_up": 1_000},
     steady={"pairs": 50, "seconds": 1, "warm_up": 0.5},
     joins={"clients": 800, "in_step": 40, "warm_up": 80},
+    joins_1={"clients": 200, "in_step": 1, "warm_up": 40},
     growth={"sizes": [2, 64], "members": 128, "units": 1_000},
     workers={"pairs": 100, "outstanding": 4, "units": 15_000, "warm_up": 4_000},
     rest=2,
@@ -77,22 +83,31 @@ class Measurement:
 
     def round(self) -> None:
         """Measure everything once."""
+        self.rooms()
+        self.workers()
+
+    def rooms(self) -> None:
+        """Measure rooms on a server by itself, on one node and on two."""
         sizes = self._sizes
         with cluster_servers.alone(self._home, self._servers) as server:
             self._relays(ALONE, server.dealt())
-            self._take("joins", ALONE, server.dealt(), sizes.joins)
+            self._joins(ALONE, server.dealt())
         with cluster_servers.cluster(0, self._home, self._servers) as nobody:
             self._take("rest", NONE, nobody.dealt(), {"seconds": sizes.rest})
         with cluster_servers.cluster(1, self._home, self._servers) as one:
-            self._take("joins", ONE, one.dealt(), sizes.joins)
+            self._joins(ONE, one.dealt())
         with cluster_servers.cluster(2, self._home, self._servers) as two:
             # Each second pair the other way round, so that both nodes have as much to do.
             within, across = two.dealt(0, 0, 1, 1), two.dealt(0, 1, 1, 0)
             self._relays(WITHIN, within)
             self._relays(ACROSS, across)
-            self._take("joins", TWO, across, sizes.joins)
+            self._joins(TWO, across)
             self._take("growth", TWO, two.dealt(), sizes.growth)
             self._take("rest", TWO, two.dealt(), {"seconds": sizes.rest})
+
+    def workers(self) -> None:
+        """Measure one worker and two, on all cores."""
+        sizes = self._sizes
         for number in (1, 2):
             options = ("--workers", str(number))
             with cluster_servers.cluster(1, self._home, self._all, options) as workers:
@@ -109,13 +124,19 @@ class Measurement:
         return held
 
     def _relays(self, setup: str, there: Mapping[str, object]) -> None:
-        """Measure relays one by one, in bursts, and at half the rate of those one by one."""
+        """Measure relays: little of it, much, in bursts, and at half the rate of much."""
         sizes = self._sizes
+        self._take("relay", setup, there, sizes.single, "single")
         self._take("relay", setup, there, sizes.relay)
         self._take("relay", setup, there, sizes.relay_1, "relay-1")
         full = self.figures["relay-1"][setup][-1]
         rate = HALF * full.units / full.seconds
         self._take("steady", setup, there, {**sizes.steady, "rate": rate})
+
+    def _joins(self, setup: str, there: Mapping[str, object]) -> None:
+        """Measure joins and leaves, many at a time and one by one."""
+        self._take("joins", setup, there, self._sizes.joins)
+        self._take("joins", setup, there, self._sizes.joins_1, "joins-1")
 
     def _take(
         self,
@@ -146,8 +167,9 @@ def main() -> None:
     rounds = chosen.rounds or (1 if chosen.quick else 3)
     began = time.monotonic()
     _, mine = cores()
+    sizes = QUICK if chosen.quick else FULL
     with tempfile.TemporaryDirectory() as home:
-        measurement = Measurement(QUICK if chosen.quick else FULL, Path(home))
+        measurement = Measurement(sizes, Path(home))
         os.sched_setaffinity(0, {mine})
         try:
             for number in range(rounds):
@@ -161,7 +183,12 @@ def main() -> None:
             )
             sys.exit(f"{error}{said}")
     run = ClusterRun(
-        measurement.figures, memory, cluster_servers.versions(), rounds, time.monotonic() - began
+        measurement.figures,
+        memory,
+        sizes.rooms,
+        cluster_servers.versions(),
+        rounds,
+        time.monotonic() - began,
     )
     print(f"\n{cluster_report.render(run)}\nTook {run.seconds:.0f} s.")
     if not chosen.quick and not chosen.no_report:

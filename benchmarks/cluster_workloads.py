@@ -72,10 +72,13 @@ def pace(load: Load, pairs: Sequence[Pair], rate: float, units: int) -> list[flo
 
 
 def joins(load: Load, *, clients: int, in_step: int, warm_up: int) -> dict[str, Result]:
-    """Bring clients that are connected into rooms of two, so many at a time, and take them out.
+    """Bring clients that are connected into rooms of two, and let them close their connections.
 
-    Figures: `join`, with `register` to `registered` for the latency, and `leave`, when all close
-    their connections. Unit of both: one client.
+    Figures: `join`, with `register` to `registered` for the latency, and `leave`. Unit of both: one
+    client.
+
+    Args:
+        in_step: how many come at a time, and leave.
     """
     come(load, range(50_000, 50_000 + warm_up // 2), in_step)
     rooms = range(clients // 2)
@@ -85,10 +88,14 @@ def joins(load: Load, *, clients: int, in_step: int, warm_up: int) -> dict[str, 
     latencies = come(load, rooms, in_step, opened)
     joined = watch.stop(len(latencies), latencies)
     watch = Stopwatch(load)
-    goal = load.ended + len(opened)
-    for client in opened:
-        client.send(wire.CLOSE_FRAME)
-    load.until(lambda: load.ended >= goal)
+    goal = load.ended
+    for first in range(0, len(opened), in_step):
+        leaving = opened[first : first + in_step]
+        goal += len(leaving)
+        for client in leaving:
+            client.send(wire.CLOSE_FRAME)
+        while load.ended < goal:
+            load.turn()
     while load.redis and load.redis.keys() > keys:
         time.sleep(LOOK)
     return {"join": joined, "leave": watch.stop(len(opened), [])}

@@ -61,7 +61,7 @@ def fill(redis: Redis, rooms: int, *, resume: bool) -> float:
     for number in range(rooms):
         for node, client_id in zip(nodes, ("phone1", "pc"), strict=True):
             place = f"{client_id}{number}"
-            token = f"{place:x>22}" if resume else ""
+            token = f"{place:x<22}" if resume else ""
             member = (f"lab-{number:06}", client_id, place, "android", JOINED_AT_MS, token)
             node.join(member, 0, "", ("", ""), _joined)
     filling.settle()

@@ -125,5 +125,8 @@ def _found(name: str) -> object:
 
 
 def _named(text: str) -> str:
-    """Return a signature or type with the names of zope's interfaces, which Sphinx cannot tell."""
-    return _INTERFACE.sub(r"\1", text)
+    """Return a signature or type with what Sphinx can read.
+
+    That is without what stands for zope's interfaces, and for defaults that msgspec copies.
+    """
+    return _INTERFACE.sub(r"\1", text).replace("= <factory>", "= ...")

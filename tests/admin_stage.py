@@ -23,7 +23,8 @@ from twisted_signal.admin.whole import Whole
 from twisted_signal.cluster.base import Cluster
 from twisted_signal.metrics import Exposition
 from twisted_signal.registry import Registry
-from twisted_signal.service import Reactor, SignalService
+from twisted_signal.service import SignalService
+from twisted_signal.signals import Reactor
 from twisted_signal.web.answers import Answer, kept
 
 JSON = "application/json"

@@ -21,6 +21,7 @@ from twisted_signal.event_log import EventLogger
 from twisted_signal.log_levels import Levels, set_level
 from twisted_signal.logs import observer
 from twisted_signal.outbox import Outbox
+from twisted_signal.signals import ReloadSignal, StopSignals
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -145,3 +146,15 @@ def log_started(log_stdout: io.StringIO) -> Iterator[io.StringIO]:
     globalLogPublisher.addObserver(observer)
     yield log_stdout
     globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture
+def restored_signals() -> Iterator[None]:
+    """Signal handlers are put back."""
+    numbers = (*StopSignals.SIGNALS, *ReloadSignal.SIGNALS)
+    before = [signal.getsignal(number) for number in numbers]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)

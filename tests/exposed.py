@@ -6,6 +6,8 @@ from memory import Memory
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from twisted_signal.cluster.node import Node
+from twisted_signal.membership import ClusterCollector
 from twisted_signal.metrics import Exposition
 from twisted_signal.telemetry import Telemetry
 
@@ -18,6 +20,8 @@ class Exposed:
         self.factory = self.memory.factory
         self.telemetry = Telemetry(self.memory.clock, self.factory)
         self.exposition = Exposition(self.factory, self.telemetry)
+        self.node = Node("node-1", self.factory.registry, self.factory.outbox)
+        self.exposition.add(ClusterCollector(self.node))
 
     def families(self) -> Iterable[Metric]:
         """Return what the text format says, parsed."""

@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
 """Seconds to wait for what must come; only a failing test waits that long."""
+
+Found = TypeVar("Found")
 
 
 class Watched:
@@ -70,6 +73,12 @@ class Watched:
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """Return the first match of a line with the pattern, once there is one."""
         return first_match([self], pattern, timeout)
+
+    def wait_until(self, look: Callable[[], Found], timeout: float = PATIENCE) -> Found:
+        """Return what a look at the output finds, once that is something, or there is no more."""
+        with self.grown:
+            self.grown.wait_for(lambda: look() or "(end of output)" in self.lines, timeout)
+            return look()
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Return the exit status, once the process has ended."""

@@ -7,7 +7,7 @@ import pytest
 from admin_stage import AdminMemory
 
 from twisted_signal.admin import answering
-from twisted_signal.admin.answering import Node
+from twisted_signal.admin.answering import ThisNode
 from twisted_signal.admin.questions import (
     ANSWERS,
     AnyQuestion,
@@ -108,8 +108,22 @@ def test_no_more_is_sent_than_a_page_may_have(
     assert (len(calls), len(told)) == (3, 2)
 
 
+def test_what_is_being_gathered_when_a_client_is_sent_away_goes_on_being_gathered(
+    memory: AdminMemory,
+) -> None:
+    phone = memory.registered("phone")
+    outbox = memory.factory.outbox
+    asked = msgspec.json.encode(Asked(Disconnect(str(phone.protocol.number))))
+
+    with outbox:
+        assert memory.whole.node.answer(asked)
+        assert outbox.open
+
+    assert phone.close_code == 4410
+
+
 def test_what_is_asked_again_and_again_is_found_once_in_a_while(memory: AdminMemory) -> None:
-    node = Node(memory.service, memory.clock.seconds)
+    node = ThisNode(memory.service, memory.clock.seconds)
     live = msgspec.json.encode(Asked(AskStatus(()), is_live=True))
     once = msgspec.json.encode(Asked(AskStatus(())))
     before = node.answer(live)

@@ -166,6 +166,7 @@ WELL = [
     series("vislam_signal_clients", "80x30", dialect="readme"),
     series("vislam_signal_clients", "5x30", dialect="flat"),
     series("vislam_signal_max_clients", "100x30"),
+    series("vislam_signal_cluster_up", "1x30"),
     counter("connections", 60),
     counter("connections_refused", 3, reason="origin"),
     counter("connections_dropped", 6, reason="stall"),
@@ -182,6 +183,7 @@ WELL = [
 ILL: dict[str, list[dict[str, str]]] = {
     "VislamSignalDown": [series("up", "1x10 0x20")],
     "VislamSignalRestarts": [series("process_start_time_seconds", "1000x14 1 2 3 3x12")],
+    "VislamSignalRedisAway": [series("vislam_signal_cluster_up", "1x10 0x20")],
     "VislamSignalReactorLag": slow("reactor_lag_seconds"),
     "VislamSignalSlowRelay": slow("relay_latency_seconds"),
     "VislamSignalFileDescriptors": [series("process_open_fds", "900x30")],

@@ -133,3 +133,10 @@ def test_an_operator_reads_it_on_stdout_and_what_is_wrong_on_stderr(tmp_path: Pa
         "vislam-signal: VISLAM_SIGNAL_MESSAGE_RATE must be a number from 0 to 2147483648,"
         " not many\n"
     )
+
+
+def test_a_password_of_redis_is_not_shown() -> None:
+    printed = check_command.run(["--redis-url", "redis://lab:s3cret@h:7/1"])
+
+    assert 'redis-url = "redis://lab:…@h:7/1"' in printed
+    assert "s3cret" not in printed

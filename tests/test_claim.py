@@ -14,7 +14,7 @@ def test_a_claim_is_for_one_id_in_one_room() -> None:
 
 def test_what_is_said_meanwhile_is_held_in_order_and_taken_once() -> None:
     claim = Claim(Register("pc"), "pc", None, NOW_NS)
-    claim.wait(None)
+    claim.wait(None, None)
     said = [Message(raw(str(number))) for number in range(3)]
 
     assert all(claim.hold(message) for message in said)
@@ -28,8 +28,8 @@ def test_no_more_is_held_than_a_bound() -> None:
         Claim(Register("pc"), "pc", None, NOW_NS),
         Claim(Register("pc"), "pc", None, NOW_NS),
     )
-    by_count.wait(None)
-    by_size.wait(None)
+    by_count.wait(None, None)
+    by_size.wait(None, None)
 
     assert [by_count.hold(Leave()) for _ in range(MAX_MESSAGES + 1)].count(True) == MAX_MESSAGES
     assert by_size.hold(Message(raw("x" * (MAX_SIZE - 2))))
@@ -38,11 +38,11 @@ def test_no_more_is_held_than_a_bound() -> None:
 
 def test_a_claim_for_another_id_holds_on_what_was_held() -> None:
     before = Claim(Register("pc"), "pc", None, NOW_NS)
-    before.wait(None)
+    before.wait(None, None)
     before.hold(Leave())
     claim = Claim(Register("pc2"), "pc2", 5.0, NOW_NS)
 
-    claim.wait(before)
+    claim.wait(before, None)
 
     assert claim.take() == [Leave()]
     assert claim.expires_at == 5.0

@@ -88,3 +88,13 @@ def test_a_file_gives_what_the_command_line_does_not(tmp_path: Path) -> None:
     options = parse("--config", str(tmp_path / "x.toml"), "--port", "81")
 
     assert (options["max-clients"], options["port"]) == ("5", "81")
+
+
+def test_what_was_typed_can_be_typed_again() -> None:
+    typed = ["--port=1", "--no-qr", "--no-web", "--stun-uri=a", "--stun-uri=b", "--host="]
+    options = parse(*typed, "--advertise", TLS_PORT="7")
+
+    again = parse(*options.typed(), TLS_PORT="7")
+
+    assert again.settings == options.settings
+    assert sorted(again.typed()) == sorted([*typed, "--advertise"])

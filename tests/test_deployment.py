@@ -32,6 +32,7 @@ from twisted_signal.option_table import DEFAULT_ADMIN_ENDPOINT, DEFAULT_PORT, DE
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+CLUSTER = (ROOT / "deploy" / "compose.cluster.yaml").read_text(encoding="utf-8")
 MOST_MB = 45
 """What may be installed, in 10^6 bytes: the base has about as much (docs/deploy.md)."""
 
@@ -136,13 +137,18 @@ def test_the_image_says_what_it_is_and_where_it_listens(image: Image) -> None:
     assert image.settings["EXPOSE"].split() == [str(DEFAULT_PORT), str(DEFAULT_TLS_PORT)]
 
 
-@pytest.fixture(scope="module")
-def services() -> Any:
-    """What compose.yaml says, read by the specification's rules, with values for its variables."""
+def read(compose: str) -> Any:
+    """Return the services of a file, read by the specification's rules."""
     compose_spec = pytest.importorskip("compose_spec", reason="compose-spec is not installed")
-    project = compose_spec.PyCompose.from_yaml(COMPOSE)
+    project = compose_spec.PyCompose.from_yaml(compose)
     project.validate()  # volumes and secrets that are used are there
     return project.to_dict()["services"]
+
+
+@pytest.fixture(scope="module")
+def services() -> Any:
+    """What compose.yaml says, with values for its variables."""
+    return read(COMPOSE)
 
 
 def filled_in(words: list[str], replacements: dict[str, str]) -> list[str]:
@@ -199,6 +205,30 @@ def test_a_client_of_the_composed_server_gets_a_relay_of_the_composed_turn_serve
             registered = client.hear()
         assert registered["type"] == "registered", registered
         assert "typ relay" in asyncio.run(own_description(registered["ice_servers"]))
+
+
+def test_the_composed_server_is_let_in_by_the_composed_redis(image: Image, tmp_path: Path) -> None:
+    services = read(CLUSTER)
+    found("redis-server")
+    port = str(free_port())
+    password = image.root / "redis-password"
+    password.write_text(os.urandom(32).hex())
+    password.chmod(0o644)
+    command = filled_in(
+        services["redis"]["command"],
+        {"/run/secrets": str(image.root), "/tmp": str(tmp_path), "6379": port},
+    )
+    assert set(services["signal"]["secrets"]) <= set(services["redis"]["secrets"])
+    given = services["signal"]["environment"]
+    assert given["VISLAM_SIGNAL_REDIS_URL"] == "redis://${REDIS_HOST:-redis}:6379"
+    assert given["VISLAM_SIGNAL_REDIS_PASSWORD_FILE"] == "/run/secrets/redis-password"
+    options = (f"--redis-url=redis://127.0.0.1:{port}", f"--redis-password-file={password}")
+    with (
+        running(*command, cwd=tmp_path) as redis,
+        container(image, "serve", "--port=0", "--admin-endpoint=none", *options) as server,
+    ):
+        redis.wait_for("Ready to accept connections")
+        server.wait_for(rf"In the cluster at 127.0.0.1:{port}, ")
 
 
 CLIENT = """

@@ -183,3 +183,10 @@ def test_a_json_line_is_one_valid_line_whatever_is_in_it(
     found = json.loads(line.encode("utf-8"))
     assert found["event"] == "anything"
     assert found["message"].isprintable()
+
+
+def test_lines_of_a_worker_have_its_number() -> None:
+    line = TextForm(3).line(NOON, logging.INFO, SOURCE, "text")
+    assert line.endswith(" [INFO] session[3]: text")
+
+    assert '"module":"session","worker":3,' in JsonForm(3).line(NOON, logging.INFO, SOURCE, "text")

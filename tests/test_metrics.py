@@ -254,7 +254,7 @@ def test_the_page_has_what_is_exposed(busy: Exposed) -> None:
         told = ", ".join(f"`{label}`" for label in sorted(labels)) or "–"
         exposed.append((name, family.type, told, family.documentation))
 
-    assert rows() == exposed
+    assert [row for row in rows() if not row[0].startswith("vislam_signal_worker")] == exposed
 
 
 def test_the_page_has_every_reason(busy: Exposed) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from caller import Caller
-from nodes import AT_ONCE, Client, Node, joined, left, nodes, register, until
+from node_clients import Client, joined, left, register
+from nodes import AT_ONCE, Node, nodes, until
 from redis_server import RedisServer, redis_server
 from tokens import SECRET, by_secret
 

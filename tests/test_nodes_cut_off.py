@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from nodes import (
-    ANNOUNCED,
-    LEASE,
-    Bystanders,
-    Node,
+from node_clients import (
     Numbered,
+    bystanders,
     joined,
     left,
-    nodes,
     register,
     settle,
     talk,
     told_of,
     wait_for_agreement,
 )
+from nodes import ANNOUNCED, LEASE, Node, nodes
 from redis_server import RedisServer
 from ways import Way, way
 
@@ -45,8 +42,8 @@ def apart(redis: RedisServer, tmp_path: Path) -> Iterator[Apart]:
 @pytest.mark.parametrize("how", ["cut", "stalled", "cut and stalled", "slow"])
 def test_less_than_the_lease_is_noticed_by_nobody(how: str, apart: Apart) -> None:
     with (
-        Bystanders(apart.node),
-        Bystanders(apart.there, "bystanders there"),
+        bystanders(apart.node),
+        bystanders(apart.there, "bystanders there"),
         register(apart.node, "pc", "lab") as pc,
         register(apart.there, "phone", "lab") as phone,
         register(apart.node, "tablet", "lab", resume=True) as tablet,
@@ -82,8 +79,8 @@ def test_less_than_the_lease_is_noticed_by_nobody(how: str, apart: Apart) -> Non
 
 def test_more_than_the_lease_lets_others_take_its_ids(apart: Apart) -> None:
     with (
-        Bystanders(apart.node),
-        Bystanders(apart.there, "bystanders there"),
+        bystanders(apart.node),
+        bystanders(apart.there, "bystanders there"),
         register(apart.there, "watch", "lab") as watch,
         register(apart.node, "plain", "lab") as plain,
         register(apart.node, "robbed", "lab") as robbed,

@@ -4,17 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from nodes import (
-    Bystanders,
-    Node,
-    Numbered,
-    joined,
-    left,
-    nodes,
-    refusals,
-    register,
-    told_of,
-)
+from node_clients import Numbered, bystanders, joined, left, refusals, register, told_of
+from nodes import Node, nodes
 from redis_server import RedisServer
 
 
@@ -25,7 +16,7 @@ def test_clients_that_can_resume_move_and_nobody_hears_of_it(
     options = ("--drain-timeout", "3")
     with (
         nodes(redis.url, redis.url, cwd=tmp_path, options=options) as (old, new),
-        Bystanders(new),
+        bystanders(new),
         register(new, "watch", "lab") as watch,
         register(old, "plain", "lab") as plain,
     ):

@@ -3,20 +3,18 @@
 import time
 from pathlib import Path
 
-from nodes import (
-    ANNOUNCED,
-    LEASE,
-    Bystanders,
+from node_clients import (
     Numbered,
+    bystanders,
     joined,
     left,
-    nodes,
     register,
     settle,
     talk,
     told_of,
     wait_for_agreement,
 )
+from nodes import ANNOUNCED, LEASE, nodes
 from redis_server import RedisServer
 
 STILL = 15.0
@@ -25,7 +23,7 @@ STILL = 15.0
 def test_a_node_stands_still_and_goes_on(redis: RedisServer, tmp_path: Path) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
-        Bystanders(awake),
+        bystanders(awake),
         register(awake, "watch", "lab") as watch,
         register(sleeper, "plain", "lab") as plain,
         register(sleeper, "robbed", "lab") as robbed,
@@ -80,7 +78,7 @@ def test_a_node_that_stands_still_for_less_than_its_lease_is_missed_by_nobody(
 ) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (sleeper, awake),
-        Bystanders(awake),
+        bystanders(awake),
         register(awake, "watch", "lab") as watch,
         register(sleeper, "plain", "lab") as plain,
     ):

@@ -6,21 +6,17 @@ from pathlib import Path
 
 import pytest
 from caller import Caller
-from nodes import (
-    ANNOUNCED,
-    AT_ONCE,
-    Bystanders,
+from node_clients import (
     Client,
-    Node,
+    bystanders,
     joined,
     left,
-    nodes,
     refusals,
     register,
     told_of,
-    until,
     wait_for_agreement,
 )
+from nodes import ANNOUNCED, AT_ONCE, Node, nodes, until
 from redis_server import RedisServer
 
 WINDOW = 5
@@ -36,7 +32,7 @@ def three(redis: RedisServer, tmp_path: Path) -> Iterator[list[Node]]:
 def test_its_clients_are_announced_as_left_once(three: list[Node], redis: RedisServer) -> None:
     victim, *survivors = three
     with (
-        Bystanders(survivors[0]),
+        bystanders(survivors[0]),
         register(survivors[0], "watch-1", "lab") as watch_1,
         register(survivors[1], "watch-2", "lab") as watch_2,
     ):

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 from caller import Caller
-from nodes import (
-    AT_ONCE,
-    Bystanders,
+from node_clients import (
     Numbered,
+    bystanders,
     joined,
-    nodes,
     register,
     settle,
     talk,
     told_of,
     wait_for_agreement,
 )
+from nodes import AT_ONCE, nodes
 from redis_server import RedisServer
 
 SILENCE = 8.0
@@ -26,7 +25,7 @@ SILENCE = 8.0
 def test_nobody_is_announced_as_left(how: str, redis: RedisServer, tmp_path: Path) -> None:
     with (
         nodes(redis.url, redis.url, cwd=tmp_path) as (here, there),
-        Bystanders(here),
+        bystanders(here),
         register(here, "pc", "lab") as pc,
         register(there, "phone", "lab") as phone,
         register(there, "tablet", "lab", resume=True) as tablet,

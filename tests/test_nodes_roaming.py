@@ -3,13 +3,17 @@
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from hashlib import sha1
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from nodes import Node, Numbered, joined, nodes, refusals, register, told_of, wait_for_agreement
+from node_clients import Numbered, joined, refusals, register, told_of, wait_for_agreement
+from nodes import Node, nodes
 from redis_server import RedisServer
 from ways import way
+
+from twisted_signal.cluster.scripts import text_of
 
 MESSAGES = 200
 
@@ -109,3 +113,39 @@ def test_a_client_may_be_faster_than_what_its_node_says_to_redis(
         long.delay = 0.2
         with hasty.resume(far) as back, back.resume(near) as again:
             assert again.hear_until_answered() == []
+
+
+@pytest.mark.parametrize("lost", ["question", "answer"])
+def test_a_place_on_its_way_outlives_the_connection_to_redis(
+    lost: str, redis: RedisServer, tmp_path: Path
+) -> None:
+    move = sha1(text_of("move").encode()).hexdigest().encode()
+    has_asked = threading.Event()
+
+    def is_last(data: bytes, from_client: bool) -> bool:
+        if from_client and move in data:
+            has_asked.set()
+            return lost == "question"
+        return has_asked.is_set() and not from_client
+
+    with (
+        way(redis.port) as to_redis,
+        nodes(f"redis://127.0.0.1:{to_redis.port}", redis.url, cwd=tmp_path) as (old, new),
+        register(new, "watch", "lab") as watch,
+        register(old, "friend", "lab") as friend,
+        register(old, "roamer", "lab", resume=True) as roamer,
+    ):
+        wait_for_agreement(watch, friend, roamer)
+        roamer.lose()
+        old.wait_for("Connection lost: roamer")
+        friend.say(type="message", target_id="roamer", data="waits")
+        friend.hear_until_answered()
+        to_redis.is_last = is_last
+
+        with roamer.resume(new) as back:
+            assert has_asked.is_set()
+            back.hear_data("waits")
+            old.wait_until_ready()
+            wait_for_agreement(watch, friend, back)
+            for peer in (watch, friend):
+                assert told_of(peer, "roamer") == [joined("roamer")]

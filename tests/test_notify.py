@@ -14,7 +14,7 @@ import pytest
 from caller import Caller
 from processes import BIN, Server, running
 from service_manager import Manager
-from test_service import Running
+from signalled import Running
 from twisted.internet.defer import Deferred
 
 from twisted_signal.limits import Limits

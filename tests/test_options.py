@@ -1,5 +1,6 @@
 """The options and what is made of them."""
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from twisted.python import usage
 from typed import parse
 
 from twisted_signal import __version__, logs, option_table, options
+from twisted_signal.inheritance import VARIABLE, Inheritance
 from twisted_signal.limits import Limits
 from twisted_signal.log_levels import Levels
 from twisted_signal.options import Options
@@ -180,6 +182,10 @@ WRONG = [
         ["--auth-secret-file", "a", "--auth-public-key-file", "b"],
         "--auth-secret-file and --auth-public-key-file do not go together; use one",
     ),
+    (["--workers", "0"], "--workers must be a number from 1 to 256, not 0"),
+    (["--workers", "257"], "--workers must be a number from 1 to 256, not 257"),
+    (["--workers", "many"], "--workers must be a number from 1 to 256, not many"),
+    (["--workers", "2"], "--workers needs --redis-url where there are more than one"),
     (["--nonsense"], "option --nonsense not recognized"),
     (["argument"], "Wrong number of arguments"),
 ]
@@ -235,6 +241,7 @@ def test_the_readme_names_every_option_and_its_default() -> None:
         "--log-format": "text",
         "--duplicate-id": "probe",
         "--turn-ttl": option_table.TURN_TTL,
+        "--workers": 1,
     } | {f"--{limit.name.replace('_', '-')}": limit.default for limit in fields(Limits)}
 
     for option, default in defaults.items():
@@ -287,6 +294,41 @@ def test_the_port_for_tls_must_be_a_number(certificate: Path) -> None:
         parse("--tls-cert", str(certificate), "--tls-port", "none")
 
 
+# Workers
+
+
+def test_there_is_one_process_or_as_many_as_are_asked_for() -> None:
+    assert parse().workers == 1
+    assert parse("--workers", "1").workers == 1
+    assert parse("--workers", "2", "--redis-url", "redis://127.0.0.1").workers == 2
+
+
+def test_a_worker_has_the_options_of_its_parent_and_listens_where_it_is_told() -> None:
+    parent = parse("--port", "1", "--endpoint", "tcp:2")
+    systemds = parent.settings["endpoint"]._replace(value=["tcp:2", "systemd:domain=INET:index=0"])
+    inheritance = Inheritance(2, parent.settings | {"endpoint": systemds}, [2, 2, 1], "/run/x")
+
+    worker = Options({VARIABLE: inheritance.encode()})
+    worker.parseOptions([])
+
+    assert worker.settings == inheritance.settings
+    assert names(worker) == ["0.0.0.0:1", "tcp:2", "tcp:0"]
+    assert worker.admin is not None
+    assert worker.admin.listener.name == "unix:/run/x/2.admin:mode=600"
+    assert all(one.is_inherited for one in (*worker.listeners, worker.admin.listener))
+
+
+def test_a_file_that_names_more_places_by_now_does_not_disturb_a_worker() -> None:
+    parent = parse("--port", "1")
+    worker = Options({VARIABLE: Inheritance(1, parent.settings, [1], "/run/x").encode()})
+    worker.parseOptions([])
+    more = parent.settings["endpoint"]._replace(value=["tcp:2"])
+
+    fresh = worker.renewed(worker.settings | {"endpoint": more})
+
+    assert names(fresh) == ["0.0.0.0:1", "tcp:2"]
+
+
 # Proxies and origins
 
 
@@ -326,3 +368,76 @@ def test_to_be_announced_needs_a_library(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(SystemExit, match=r"^vislam-signal: --advertise needs python-zeroconf: pip"):
         parse("--advertise")
+
+
+# The cluster
+
+
+def test_the_way_to_redis_is_that_of_the_url_and_the_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss\n")
+
+    assert parse().redis is None
+    redis = parse(
+        *("--redis-url", "redis://lab@h:7/1"),
+        *("--redis-password-file", str(tmp_path / "password")),
+    ).redis
+    assert redis is not None
+    assert (str(redis.address), redis.address.database) == ("h:7", 1)
+    assert redis.address.credentials == ("lab", "p@ss")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--redis-url", "localhost"], "--redis-url must be a URL such as redis://host:6379/0, "),
+        (["--redis-url", "redis://:secret@h/x"], "--redis-url must have nothing but the number"),
+        (
+            ["--redis-url", "rediss://h?ca-file=nothing/here"],
+            "--redis-url names a ca-file that cannot be used: nothing/here cannot be read: No such",
+        ),
+        (
+            ["--redis-url", "rediss://h?ca-file=/dev/null"],
+            "--redis-url names a ca-file without a certificate: /dev/null",
+        ),
+        (
+            ["--redis-password-file", "x"],
+            "--redis-password-file is of no use without --redis-url",
+        ),
+        (
+            ["--redis-url", "redis://h", "--redis-password-file", "/nothing/here"],
+            "--redis-password-file /nothing/here cannot be read: No such file or directory",
+        ),
+        (
+            ["--redis-url", "redis://h", "--redis-password-file", "/dev/null"],
+            "--redis-password-file /dev/null holds a password of 0 bytes, and 1 are the least",
+        ),
+        (
+            ["--redis-url", "redis://:secret@h", "--redis-password-file", __file__],
+            "--redis-url has a password, and --redis-password-file has one too",
+        ),
+        (
+            ["--redis-url", "redis://h", "--redis-password-file", sys.executable],
+            f"--redis-password-file {sys.executable} ",
+        ),
+    ],
+)
+def test_a_redis_that_cannot_be_used_is_one_clear_line(
+    arguments: list[str], complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(*arguments)
+
+    assert str(caught.value).startswith(f"vislam-signal: {complaint}")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_redis_needs_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "find_spec", lambda _name: None)
+
+    with pytest.raises(
+        SystemExit,
+        match=r"^vislam-signal: --redis-url needs txredisapi and hiredis:"
+        r" pip install 'vislam-signal\[redis\]'$",
+    ):
+        parse("--redis-url", "redis://h")

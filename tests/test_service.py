@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 import pytest
 import pytest_twisted
 from processes import BIN, running
+from signalled import Running
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
-from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -28,17 +27,11 @@ from zope.interface import implementer
 from twisted_signal.auth import Verifier
 from twisted_signal.limits import Limits
 from twisted_signal.server import SignalFactory
-from twisted_signal.service import (
-    CannotStart,
-    Listener,
-    ReloadSignal,
-    SignalService,
-    StopSignals,
-)
+from twisted_signal.service import CannotStart, Listener, SignalService
 
 LOOPBACK = "127.0.0.1"
 
-log = logging.getLogger(__name__)
+pytestmark = pytest.mark.usefixtures("restored_signals")
 
 
 @implementer(IStreamServerEndpoint)
@@ -50,37 +43,6 @@ class SlowEndpoint:
 
     def listen(self, _factory: object) -> "Deferred[IListeningPort]":
         return self.listening
-
-
-class Running(Clock):
-    """A reactor that is running. Stands for IReactorCore where only this is needed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stopped = 0
-
-    def callWhenRunning(self, action: Callable[..., Any], *arguments: object) -> None:
-        action(*arguments)
-
-    def callFromThread(self, action: Callable[..., Any], *arguments: object) -> None:
-        action(*arguments)
-
-    def stop(self) -> None:
-        self.stopped += 1
-
-    def addReader(self, _reader: object) -> None:
-        """The poller's, which nothing is to be read from."""
-
-
-@pytest.fixture(autouse=True)
-def _signals_as_they_were() -> Iterator[None]:
-    numbers = (*StopSignals.SIGNALS, *ReloadSignal.SIGNALS)
-    before = [signal.getsignal(number) for number in numbers]
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def service(
@@ -267,86 +229,6 @@ async def test_a_place_that_fails_later_is_logged(caplog: pytest.LogCaptureFixtu
 
     assert caplog.messages == ["Listening failed: cannot listen at here: No such network"]
     await server.stopService()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_reactor_once_and_is_logged(
-    number: signal.Signals, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    running: Any = Running()
-    StopSignals(running, lambda: None).startService()
-
-    signal.raise_signal(number)
-    signal.raise_signal(number)
-
-    assert running.stopped == 1
-    assert caplog.messages == [f"{number.name} received, stopping"]
-
-
-@pytest.mark.parametrize("pause", [0, 0.4, 0.5, 60])
-def test_a_second_signal_ends_the_waiting(pause: float) -> None:
-    """Not before half a second has passed: one to the process and its group comes twice."""
-    running: Any = Running()
-    hurries: list[float] = []
-    StopSignals(running, lambda: hurries.append(running.seconds())).startService()
-
-    signal.raise_signal(signal.SIGTERM)
-    running.advance(pause)
-    signal.raise_signal(signal.SIGTERM)
-    running.advance(0)
-    running.advance(1)
-
-    assert len(hurries) == 1
-    assert pause <= hurries[0] <= max(pause, 1.5)
-
-
-def test_a_signal_before_the_reactor_runs_waits_until_it_does() -> None:
-    running: Any = Running()
-    stop_signals = StopSignals(running, lambda: None)
-
-    stop_signals.privilegedStartService()
-    signal.raise_signal(signal.SIGTERM)
-    assert running.stopped == 0
-    stop_signals.startService()
-
-    assert running.stopped == 1
-
-
-def test_sighup_calls_what_there_is_to_reload(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    running: Any = Running()
-    reloads: list[Callable[[], None]] = []
-    ReloadSignal(running, reloads).startService()
-
-    signal.raise_signal(signal.SIGHUP)
-    assert caplog.messages == ["SIGHUP received, nothing to reload"]
-    caplog.clear()
-
-    reloads.append(lambda: log.info("Certificate taken"))
-    signal.raise_signal(signal.SIGHUP)
-    signal.raise_signal(signal.SIGHUP)
-    assert caplog.messages == ["SIGHUP received, reloading", "Certificate taken"] * 2
-    assert running.stopped == 0
-
-
-def test_what_fails_to_reload_is_logged_and_the_others_are_reloaded(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    done: list[str] = []
-
-    def fail_to_reload() -> None:
-        raise ZeroDivisionError
-
-    running: Any = Running()
-    ReloadSignal(running, [fail_to_reload, lambda: done.append("keys")]).startService()
-
-    signal.raise_signal(signal.SIGHUP)
-
-    assert done == ["keys"]
-    (record,) = caplog.records
-    assert record.getMessage() == "Reloading failed"
-    assert record.exc_info is not None
 
 
 def test_the_server_has_a_list_of_what_to_reload(caplog: pytest.LogCaptureFixture) -> None:

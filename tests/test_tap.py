@@ -1,16 +1,20 @@
 """The service that is made of options, and the server as an operator starts it."""
 
+import json
 import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
+from http.client import HTTPConnection
 from pathlib import Path
 
 import msgspec
 import pytest
-from processes import BIN, PATIENCE, running, server
+from processes import BIN, PATIENCE, free_port, running, server
+from redis_server import RedisServer
 from tokens import SECRET
 from typed import parse
 from websockets.sync.client import connect
@@ -94,7 +98,7 @@ def test_sighup_reads_what_there_is(tmp_path: Path) -> None:
     assert reloads() == []
     assert reloads(*secret) == ["KeyFiles.renew"]
     # All at once, or not at all.
-    assert reloads("--config", str(tmp_path / "x.toml"), *secret) == ["Reconfiguration.reload"]
+    assert reloads("--config", str(tmp_path / "x.toml"), *secret) == ["FileReload.reload"]
 
 
 # As an operator types it
@@ -279,3 +283,69 @@ def test_who_comes_by_haproxy_is_known_by_the_header(tmp_path: Path) -> None:
         for client, _ in answers:
             client.close()
         assert "Traceback" not in started.output
+
+
+# A node of a cluster
+
+
+def test_a_server_by_itself_loads_nothing_of_redis(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from twisted_signal import tap\n"
+        "options = tap.Options()\n"
+        "options.parseOptions(['--port', '0'])\n"
+        "tap.makeService(options)\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('txredisapi', 'hiredis')"
+        " or name in ('twisted_signal.cluster.redis', 'twisted_signal.cluster.node')])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_servers_of_one_redis_see_each_other_and_say_whether_it_is_there(
+    redis: RedisServer, tmp_path: Path
+) -> None:
+    admin = f"127.0.0.1:{free_port()}"
+    endpoint = f"tcp:{admin.partition(':')[2]}:interface=127.0.0.1"
+    cluster = ("--redis-url", redis.url)
+    with (
+        server(*cluster, "--admin-endpoint", endpoint, cwd=tmp_path) as one,
+        server(*cluster, cwd=tmp_path) as other,
+    ):
+        for each in (one, other):
+            each.wait_for(rf"In the cluster at 127.0.0.1:{redis.port}, as node \S+-[0-9a-f]{{6}}$")
+        with connect(one.url) as phone, connect(other.url) as pc:
+            phone.send(json.dumps({"type": "register", "client_id": "phone"}))
+            assert json.loads(phone.recv(PATIENCE))["type"] == "registered"
+            pc.send(json.dumps({"type": "register", "client_id": "pc"}))
+            assert json.loads(pc.recv(PATIENCE))["peers"] == ["phone"]
+            assert json.loads(phone.recv(PATIENCE))["type"] == "peer_joined"
+            pc.send(json.dumps({"type": "message", "target_id": "phone", "data": "x"}))
+            assert json.loads(phone.recv(PATIENCE))["data"] == "x"
+        assert _asked(admin, "/readyz") == (200, b'{"ready":true,"reasons":{}}')
+        _, metrics = _asked(admin, "/metrics")
+        assert b"\nvislam_signal_cluster_up 1.0\n" in metrics
+        assert b"\nvislam_signal_cluster_messages_received_total 1.0\n" in metrics
+        redis.kill()
+        one.wait_for("Redis is away: ")
+        status, body = _asked(admin, "/readyz")
+        assert status == 503
+        assert json.loads(body)["reasons"]["redis"].startswith("Redis is away: ")
+        redis.start()
+        one.wait_for(r"Redis is back after \d")
+        assert _asked(admin, "/readyz")[0] == 200
+        assert "Traceback" not in one.output + other.output
+
+
+def _asked(place: str, path: str) -> tuple[int, bytes]:
+    connection = HTTPConnection(place, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

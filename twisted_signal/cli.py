@@ -135,3 +135,7 @@ def top(options: Sequence[str]) -> None:
         parser.exit(1, f"{parser.prog}: needs textual: pip install 'vislam-signal[top]'\n")
     parser.description = command.DESCRIPTION
     command.run(parser, options)
+
+
+if __name__ == "__main__":
+    main()

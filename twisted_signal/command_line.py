@@ -64,7 +64,28 @@ class CommandLine(usage.Options):
             ConfigError: a value is wrong. Its sentence names where it comes from.
         """
         self.sources = Sources(self._given, self._environment)
-        self.take(self.sources.read())
+        self.take(self.read())
+
+    def read(self) -> dict[str, Setting]:
+        """Return the value of each option.
+
+        Raises:
+            ConfigError: one of them cannot be read.
+        """
+        return self.sources.read()
+
+    def typed(self) -> list[str]:
+        """Return what was given on the command line, as it may be typed again."""
+        words = []
+        for name, value in self._given.items():
+            match value:
+                case bool():
+                    words.append(f"--{name if value else opposite(BY_NAME[name])}")
+                case list():
+                    words += [f"--{name}={each}" for each in value]
+                case _:
+                    words.append(f"--{name}={value}")
+        return words
 
     def take(self, settings: dict[str, Setting]) -> None:
         """Let these be the values, and check them.
@@ -86,16 +107,17 @@ class CommandLine(usage.Options):
             usage.UsageError: one of them is wrong. Its sentence names the option.
         """
 
-    def number(self, name: str) -> int:
-        """Return the value of an option that is a number.
+    def number(self, name: str, least: int = 0) -> int:
+        """Return the value of an option that is a number. `least`: that it may be.
 
         Raises:
-            usage.UsageError: it is none, or too large.
+            usage.UsageError: it is none, or too small, or too large.
         """
         text, largest = str(self[name]), BY_NAME[name].largest
-        if not (text.isascii() and text.isdecimal() and len(text) < 12 and int(text) <= largest):
+        is_number = text.isascii() and text.isdecimal() and len(text) < 12
+        if not (is_number and least <= int(text) <= largest):
             raise usage.UsageError(
-                f"--{name} must be a number from 0 to {largest}, not {quoted(text)}"
+                f"--{name} must be a number from {least} to {largest}, not {quoted(text)}"
             )
         return int(text)
 

@@ -108,15 +108,6 @@ class Entrance:
         """Whether it is being decided if the client gets its place."""
         return self._claim is not None
 
-    @property
-    def company(self) -> int:
-        """How many others are in its room, or in the one that it claims an id in, if more."""
-        count = len(self.member.room.members) - 1 if self.member is not None else 0
-        if self._claim is None or self._claim.room_id is None:
-            return count
-        claimed = self._registry.rooms.get(self._claim.room_id)
-        return max(count, len(claimed.members) - 1 if claimed is not None else 0)
-
     def handle(self, message: ClientMessage, now_ns: int) -> None:
         """Do what a message asks for.
 

@@ -141,6 +141,38 @@ MANAGER_NOT_TOLD = Event(
     "The service manager cannot be told anything: %s", "manager_not_told", "reason"
 )
 
+# Workers
+
+WORKER_STARTED = Event("Worker %d is process %d", "worker_started", "number", "process")
+WORKER_READY = Event("Worker %d is ready", "worker_ready", "number")
+WORKER_SAID = Event("Worker %d wrote: %s", "worker_said", "number", "line")
+WORKER_ENDED = Event(
+    "Worker %d (process %d) has ended: %s; another one starts in %.1f s",
+    "worker_ended",
+    "number",
+    "process",
+    "reason",
+    "wait",
+)
+WORKER_STOPPED = Event(
+    "Worker %d (process %d) has stopped: %s", "worker_stopped", "number", "process", "reason"
+)
+WORKER_STUCK = Event(
+    "Worker %d (process %d) has said nothing for %d s: it is killed",
+    "worker_stuck",
+    "number",
+    "process",
+    "silent",
+)
+WORKER_NOT_STARTED = Event(
+    "Worker %d cannot be started: %s; tried again in %.1f s",
+    "worker_not_started",
+    "number",
+    "reason",
+    "wait",
+)
+WORKER_NOT_ASKED = Event("Worker %d does not answer: %s", "worker_not_asked", "number", "reason")
+
 # Other nodes
 
 REDIS_CONNECTED = Event("In the cluster at %s, as node %s", "redis_connected", "redis", "node")

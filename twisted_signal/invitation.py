@@ -6,7 +6,7 @@ from typing import TextIO
 from twisted.application.service import Service
 
 from twisted_signal.renewal import Renewal
-from twisted_signal.service import Reactor
+from twisted_signal.signals import Reactor
 from twisted_signal.web.links import is_loopback, pc_link, phone_links
 from twisted_signal.web.qr import terminal_picture
 

@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.python import usage
 
 from twisted_signal.addresses import host_port
-from twisted_signal.service import Listener, Reactor
+from twisted_signal.service import Listener
+from twisted_signal.signals import Reactor
 from twisted_signal.text import printable, quoted
 from twisted_signal.tls import TlsContext, TlsEndpoint
 

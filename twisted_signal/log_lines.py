@@ -22,7 +22,7 @@ from twisted_signal.text import printable, raw
 _PACKAGE = __name__.partition(".")[0]
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 _NOTHING: Mapping[str, object] = MappingProxyType({})
-_HEAD = ("time", "level", "module")
+_HEAD = ("time", "level", "module", "worker")
 # What every LogRecord has, of Python 3.12 too. What else there is was given as `extra`.
 _OF_ANY_RECORD = {*vars(logging.makeLogRecord({})), "about", "asctime", "message", "taskName"}
 
@@ -42,8 +42,10 @@ class TextForm(logging.Formatter):
 
     default_time_format = "%Y-%m-%d %H:%M:%S"
 
-    def __init__(self) -> None:
+    def __init__(self, worker: int | None = None) -> None:
+        """`worker`: the number of this process among those that share the work."""
         super().__init__()
+        self._worker = "" if worker is None else f"[{worker}]"
         # The beginnings of lines, by level and source, in one second: lines come many to a second.
         self._heads: dict[int, dict[str, str]] = {}
         self._second = -1
@@ -80,14 +82,17 @@ class TextForm(logging.Formatter):
 
     def _head(self, level: int, logger_name: str) -> str:
         moment = time.strftime(self.default_time_format, time.localtime(self._second))
-        return f"{moment} [{logging.getLevelName(level)}] {module_name(logger_name)}: "
+        module = f"{module_name(logger_name)}{self._worker}"
+        return f"{moment} [{logging.getLevelName(level)}] {module}: "
 
 
 class JsonForm(logging.Formatter):
     """Writes a record as a line with a JSON object (RFC 8259): docs/logs.md says what is in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: int | None = None) -> None:
+        """`worker`: the number of this process among those that share the work."""
         super().__init__()
+        self._worker = {} if worker is None else {"worker": worker}
         self._second = -1
         self._moment = ""  # the beginning of lines, up to the second
         self._places: dict[tuple[int, str], str] = {}  # what follows it, by level and source
@@ -144,7 +149,8 @@ class JsonForm(logging.Formatter):
             self._moment = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S', time.gmtime(second))
         place = self._places.get((level, logger_name))
         if place is None:
-            fields = {"level": logging.getLevelName(level), "module": module_name(logger_name)}
+            fields: dict[str, object] = {"level": logging.getLevelName(level)}
+            fields |= {"module": module_name(logger_name), **self._worker}
             place = self._places[level, logger_name] = f'Z",{_one_line(fields)[1:-1]},'
         return f"{self._moment}.{int(1000 * (created - second)):03}{place}"  # RFC 3339
 

@@ -96,11 +96,12 @@ class LineHandler(logging.Handler):
         """Write a record's line."""
         try:
             if _is_in_bounds(record, self._bounds):
-                self._add(self.format(record))
+                self.pass_on(self.format(record))
         except Exception:
             self.handleError(record)
 
-    def _add(self, line: str) -> None:
+    def pass_on(self, line: str) -> None:
+        """Write a line that is one already."""
         self._lines.append(line)
         if len(self._lines) == 1:
             self._outbox.add(self)
@@ -156,6 +157,17 @@ class TwistedHandler(logging.Handler):
             level = _LEVEL_FOR_TWISTED.get(record.levelno, LogLevel.info)
             Logger(namespace=record.name).emit(level, "{text}", text=self.format(record))
 
+    def pass_on(self, line: str) -> None:
+        """Write a line that is one already."""
+        Logger(namespace=_PACKAGE).emit(LogLevel.info, "{text}", text=line)
+
+
+def pass_on(line: str) -> None:
+    """Write a line that is one already: of another process, which has the same form of them."""
+    for handler in (*logging.getLogger().handlers, *logging.getLogger(_PACKAGE).handlers):
+        if isinstance(handler, LineHandler | TwistedHandler):
+            handler.pass_on(line)
+
 
 class FormNotPossible(Exception):
     """Twisted's own logs have one form."""
@@ -177,6 +189,7 @@ def start(
     *,
     bounds: LogBounds | None = None,
     form: str = "text",
+    worker: int | None = None,
 ) -> None:
     """Send all log lines to where twistd or twist was told to log, stdout by default.
 
@@ -186,12 +199,13 @@ def start(
         outbox: says when a turn of the reactor ends.
         bounds: of the lines that are about somebody; none by default.
         form: one of `FORMS`.
+        worker: the number of this process among those that share the work; None: it is by itself.
 
     Raises:
         OSError: the log file cannot be opened.
         FormNotPossible: the log goes to where lines have a form of their own.
     """
-    handler = _handler(runner, _Lines(outbox, bounds or LogBounds(), FORMS[form]))
+    handler = _handler(runner, _Lines(outbox, bounds or LogBounds(), FORMS[form], worker))
     # What goes to Twisted's log must not come back from it: one of its observers writes to the
     # root logger.
     logger = logging.getLogger(_PACKAGE if isinstance(handler, TwistedHandler) else None)
@@ -208,13 +222,14 @@ class _Lines(NamedTuple):
     outbox: Outbox
     bounds: LogBounds
     form: type[TextForm | JsonForm]
+    worker: int | None
 
     def to(self, stream: IO[str]) -> LineHandler:
         if isinstance(stream, io.TextIOWrapper):
             if self.form is JsonForm:
                 stream.reconfigure(encoding="utf-8")  # RFC 8259, section 8.1
             stream.reconfigure(errors="backslashreplace")  # a name is no reason to lose a line
-        return LineHandler(stream, self.outbox, self.bounds, self.form())
+        return LineHandler(stream, self.outbox, self.bounds, self.form(self.worker))
 
 
 def _handler(runner: RunnerOptions | None, lines: _Lines) -> logging.Handler:

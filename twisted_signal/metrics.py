@@ -9,7 +9,6 @@ https://prometheus.io/docs/practices/naming/ has the conventions.
 import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -27,9 +26,6 @@ from twisted_signal.histogram import Histogram
 from twisted_signal.process import Process
 from twisted_signal.server import SignalFactory
 from twisted_signal.telemetry import Telemetry
-
-if TYPE_CHECKING:
-    from twisted_signal.cluster.node import Node
 
 PREFIX = "vislam_signal_"
 
@@ -105,23 +101,29 @@ class Exposition:
         self._registry.register(ServerCollector(factory))
         self._registry.register(ProcessCollector(factory, telemetry))
 
-    def add_cluster(self, node: "Node") -> None:
-        """Tell of the cluster too, as one of its nodes sees it."""
-        self._registry.register(ClusterCollector(node))
+    def add(self, collector: Collector) -> None:
+        """Tell of what somebody else counts, too."""
+        self._registry.register(collector)
 
     def answer(self, accept: str = "") -> tuple[str, bytes]:
-        """Return all metrics.
+        """Return all metrics. See `told`."""
+        return told(self._registry, accept)
 
-        Args:
-            accept: the header of that name; OpenMetrics is told to those who name it.
 
-        Returns:
-            The content type, and the body.
-        """
-        named = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
-        if "application/openmetrics-text" in named:
-            return OPEN_METRICS, generate_openmetrics(self._registry)
-        return TEXT_FORMAT, generate_latest(self._registry)
+def told(registry: CollectorRegistry, accept: str = "") -> tuple[str, bytes]:
+    """Return metrics in the words that are asked for.
+
+    Args:
+        registry: has them.
+        accept: the header of that name; OpenMetrics is told to those who name it.
+
+    Returns:
+        The content type, and the body.
+    """
+    named = {each.partition(";")[0].strip().lower() for each in accept.split(",")}
+    if "application/openmetrics-text" in named:
+        return OPEN_METRICS, generate_openmetrics(registry)
+    return TEXT_FORMAT, generate_latest(registry)
 
 
 class ServerCollector(Collector):
@@ -149,30 +151,30 @@ class ServerCollector(Collector):
 
     def _connections(self) -> Iterator[Metric]:
         factory, tally = self._factory, self._factory.tally
-        yield _gauge("open_connections", "TCP connections that are open", len(factory.connections))
-        yield _counter("connections", "TCP connections that came", tally.connections)
+        yield gauge("open_connections", "TCP connections that are open", len(factory.connections))
+        yield counter("connections", "TCP connections that came", tally.connections)
         clients = {**tally.clients, "unknown": factory.admission.clients}
         clients["unknown"] -= sum(tally.clients.values())
         text = "Open WebSockets by dialect; unknown: the client has not said anything"
         yield _labelled(GaugeMetricFamily, "clients", text, "dialect", clients)
         text = "Clients that the server takes (--max-clients); 0: any number"
-        yield _gauge("max_clients", text, factory.limits.max_clients)
+        yield gauge("max_clients", text, factory.limits.max_clients)
 
     def _rooms(self) -> Iterator[Metric]:
         registry, tally = self._factory.registry, self._factory.tally
-        yield _gauge("rooms", "Rooms with somebody in them", len(registry.rooms))
+        yield gauge("rooms", "Rooms with somebody in them", len(registry.rooms))
         text = "Places in rooms that somebody has, or that are kept"
-        yield _gauge("members", text, tally.members)
+        yield gauge("members", text, tally.members)
         text = "Places in rooms that are kept without a connection, until their client resumes"
-        yield _gauge("kept_places", text, tally.kept)
+        yield gauge("kept_places", text, tally.kept)
         text = "Times that a client entered a room, from outside or from another room"
-        yield _counter("registrations", text, tally.registrations)
+        yield counter("registrations", text, tally.registrations)
         text = "Times that a client took up its place on a new connection"
-        yield _counter("resumes", text, tally.resumes)
+        yield counter("resumes", text, tally.resumes)
         text = "Kept places for which nobody came back in time"
-        yield _counter("expired_places", text, tally.expired)
+        yield counter("expired_places", text, tally.expired)
         text = "Places that were lost at once, as their address has too many of them kept"
-        yield _counter("places_not_kept", text, self._factory.refusals.count[PLACE_NOT_KEPT])
+        yield counter("places_not_kept", text, self._factory.refusals.count[PLACE_NOT_KEPT])
 
     def _traffic(self) -> Iterator[Metric]:
         tally = self._factory.tally
@@ -186,9 +188,9 @@ class ServerCollector(Collector):
                 messages.add_metric((dialect, type_.__struct_config__.tag), count)  # type: ignore[attr-defined] # all are structs
         yield messages
         text = "Bytes from clients, without TLS and what is below"
-        yield _counter("received_bytes", text, tally.bytes_in)
+        yield counter("received_bytes", text, tally.bytes_in)
         text = "Bytes to clients, without TLS and what is below"
-        yield _counter("sent_bytes", text, tally.bytes_out)
+        yield counter("sent_bytes", text, tally.bytes_out)
 
     def _refusals(self) -> Iterator[Metric]:
         count = self._factory.refusals.count
@@ -244,36 +246,13 @@ class ProcessCollector(Collector):
                 yield GaugeMetricFamily(name, text, value)
 
 
-class ClusterCollector(Collector):
-    """What a node counts of its cluster."""
-
-    def __init__(self, node: "Node") -> None:
-        self._node = node
-
-    def collect(self) -> Iterator[Metric]:
-        """Return the metrics of this moment. A hook of prometheus-client."""
-        node, others = self._node, self._node.neighbours
-        text = "1 while the server is in its cluster, 0 while Redis is away"
-        yield _gauge("cluster_up", text, node.is_up)
-        text = "Servers that are in the cluster, this one among them; 0 while Redis is away"
-        yield _gauge("cluster_nodes", text, len(others.names) + node.is_up)
-        text = "Times that the way to Redis was lost"
-        yield _counter("cluster_losses", text, node.losses)
-        text = "Messages of clients that were for clients of other servers"
-        yield _counter("cluster_messages_sent", text, others.messages)
-        text = "Messages of other servers' clients for clients of this one"
-        yield _counter("cluster_messages_received", text, others.messages_heard)
-        text = "Times that something was sent to another server, with all that was gathered for it"
-        yield _counter("cluster_batches_sent", text, others.batches)
-        text = "Times that something came from other servers, or of what they did in Redis"
-        yield _counter("cluster_batches_received", text, others.batches_heard)
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
+def gauge(name: str, text: str, value: float) -> Metric:
+    """Return a metric that goes up and down. `name`: without the prefix."""
     return GaugeMetricFamily(PREFIX + name, text, value)
 
 
-def _counter(name: str, text: str, value: float) -> Metric:
+def counter(name: str, text: str, value: float) -> Metric:
+    """Return a metric that only grows. `name`: without the prefix, and without `_total`."""
     return CounterMetricFamily(PREFIX + name, text, value)
 
 

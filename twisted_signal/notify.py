@@ -9,12 +9,14 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from twisted_signal import event_log, events
-from twisted_signal.service import Reactor, SignalService
+from twisted_signal.signals import Reactor
 from twisted_signal.text import quoted
 
 log = event_log.logger(__name__)
@@ -66,6 +68,20 @@ def watchdog_interval(environment: Mapping[str, str], process: int) -> float | N
     return int(time_limit) / 2 / _SECOND or None
 
 
+class Managed(Protocol):
+    """What the service manager is told of."""
+
+    @property
+    def stop_timeout(self) -> int:
+        """Seconds that clients have to go when it stops."""
+
+    def when_listening(self) -> Deferred[bool]:
+        """Wait until it is known whether it listens; return whether it does at all places."""
+
+    def summary(self) -> str:
+        """Return in a few words how much there is to do."""
+
+
 class Notifier(Service):
     """Sends what the service manager is to know.
 
@@ -75,7 +91,7 @@ class Notifier(Service):
     def __init__(
         self,
         reactor: Reactor,
-        server: SignalService,
+        server: Managed,
         address: str,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
@@ -107,7 +123,7 @@ class Notifier(Service):
         What is sent at intervals goes on until the process ends: clients may take a while to go.
         """
         super().stopService()
-        timeout = self._server.factory.limits.drain_timeout + EXTENSION
+        timeout = self._server.stop_timeout + EXTENSION
         self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={timeout * _SECOND}", self._new_status())
 
     def reloading(self) -> None:
@@ -143,10 +159,8 @@ class Notifier(Service):
             self._send(status)
 
     def _new_status(self) -> str:
-        factory = self._server.factory
         doing = "Serving" if self.running else "Stopping"
-        connections, rooms = len(factory.connections), len(factory.registry.rooms)
-        self._status = f"STATUS={doing}; connections: {connections}, rooms: {rooms}"
+        self._status = f"STATUS={doing}; {self._server.summary()}"
         return self._status
 
     def _send(self, *assignments: str) -> None:

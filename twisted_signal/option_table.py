@@ -17,6 +17,7 @@ DEFAULT_PORT = 8765
 DEFAULT_TLS_PORT = 8766
 DEFAULT_ADMIN_ENDPOINT = "tcp:8767:interface=127.0.0.1"
 TURN_TTL = 3600
+MOST_WORKERS = 256
 NO_PORT = "none"
 
 
@@ -173,6 +174,13 @@ OPTIONS = (
         Kind.NUMBER,
         default=str(TURN_TTL),
         is_live=True,
+    ),
+    Option(
+        "workers",
+        "Processes that share the work, and the ports; more than one need --redis-url.",
+        Kind.NUMBER,
+        default="1",
+        largest=MOST_WORKERS,
     ),
     Option("no-web", "Serve no pages, WebSockets only.", Kind.FLAG),
     Option(

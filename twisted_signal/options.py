@@ -15,6 +15,7 @@ from twisted_signal.auth import Verifier
 from twisted_signal.certificates import CertificateError, Files
 from twisted_signal.command_line import CommandLine
 from twisted_signal.config.settings import Setting, Value
+from twisted_signal.inheritance import Inheritance, adoptable
 from twisted_signal.keys import KeyFiles, UnusableKey, read_secret
 from twisted_signal.limits import Limits
 from twisted_signal.listening import endpoint_listener, ip_address, tcp_listener
@@ -34,7 +35,8 @@ from twisted_signal.registry import DuplicateId
 from twisted_signal.relays import Relays
 from twisted_signal.renewal import Renewal
 from twisted_signal.self_signed import Rehearsed, SelfSigned, default_directory
-from twisted_signal.service import Listener, Reactor
+from twisted_signal.service import Listener
+from twisted_signal.signals import Reactor
 from twisted_signal.text import quoted
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ class Options(CommandLine):
         relays: the STUN and TURN servers that clients are told of.
         renewal: keeps the certificate new, where TLS is spoken with one.
         admin: where the admin endpoint is; None: it is switched off.
+        workers: how many processes share the work.
+        inheritance: what this process has from its parent; None: it is no worker.
+        directory: where relative paths begin.
         redis: the way to the Redis of the cluster; None: there is no cluster.
     """
 
@@ -72,6 +77,7 @@ class Options(CommandLine):
     origins: AllowedOrigins
     relays: Relays
     admin: AdminPlace | None
+    workers: int
     redis: "Endpoints | None"
 
     def __init__(
@@ -84,6 +90,8 @@ class Options(CommandLine):
         """
         super().__init__(environment)
         self._is_rehearsal = is_rehearsal
+        self.inheritance = Inheritance.of(environment)
+        self.directory = Path.cwd()
         self.outbox = Outbox()
         self.log_bounds = LogBounds()
 
@@ -103,6 +111,10 @@ class Options(CommandLine):
         if not self._is_rehearsal:
             self._begin_to_log()
 
+    def read(self) -> dict[str, Setting]:
+        """See CommandLine. A worker takes what its parent has."""
+        return super().read() if self.inheritance is None else dict(self.inheritance.settings)
+
     def renewed(self, settings: dict[str, Setting]) -> "Options":
         """Return options with other values, checked, with what their files hold now.
 
@@ -110,6 +122,7 @@ class Options(CommandLine):
             ConfigError: one of them is wrong.
         """
         fresh = Options({})
+        fresh.inheritance = self.inheritance
         if settings["host"].value == self["host"]:
             fresh.address = self.address  # a name need not be looked up, which takes its time
         fresh.take(settings)
@@ -177,8 +190,9 @@ class Options(CommandLine):
             self["stun-uri"], self["turn-uri"], self["turn-secret-file"], self.number("turn-ttl")
         )
         self.redis = self._find_redis()
+        self.workers = self._find_workers()
         self.listeners = self._find_listeners()
-        self.admin = admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
+        self.admin = self._find_admin()
 
     def _begin_to_log(self) -> None:
         runner = getattr(self, "parent", None)
@@ -191,6 +205,7 @@ class Options(CommandLine):
                 self.outbox,
                 bounds=self.log_bounds,
                 form=self["log-format"],
+                worker=None if self.inheritance is None else self.inheritance.number,
             )
         except logs.FormNotPossible:
             raise usage.UsageError(
@@ -201,6 +216,22 @@ class Options(CommandLine):
             raise usage.UsageError(
                 f"cannot write the log to {error.filename}: {error.strerror}"
             ) from None
+
+    def _find_workers(self) -> int:
+        workers = self.number("workers", 1)
+        if workers > 1 and self["redis-url"] is None:
+            raise usage.UsageError(
+                "--workers needs --redis-url where there are more than one: they share rooms by"
+                " Redis"
+            )
+        return workers
+
+    def _find_admin(self) -> AdminPlace | None:
+        if self.inheritance is not None:  # its parent asks it there, and nobody else
+            place = AdminPlace(global_reactor(), self.inheritance.admin_endpoint, None)
+            place.listener = place.listener._replace(is_inherited=True)
+            return place
+        return admin_place(global_reactor(), self["admin-endpoint"], self["admin-token-file"])
 
     def _find_proxies(self) -> TrustedProxies:
         for word in self["trust-proxy"]:
@@ -230,24 +261,36 @@ class Options(CommandLine):
         return not self["endpoint"] or (self["host"], self["port"]) != (None, None)
 
     def _find_listeners(self) -> list[Listener]:
-        reactor = global_reactor()
         if self.address is None:
             self.address = ip_address(DEFAULT_HOST if self["host"] is None else self["host"])
-        listeners = []
+        listeners: list[Listener] = []
         if self.has_plain_port:
             port = self._port("port", DEFAULT_PORT)
-            listeners.append(tcp_listener(reactor, self.address, port))
+            listeners.append(tcp_listener(self._reactor_for(0), self.address, port))
         self.renewal = self._find_certificate(self.address)
         if self.renewal is not None:
             port = self._port("tls-port", DEFAULT_TLS_PORT)
+            reactor = self._reactor_for(len(listeners))
             listeners.append(tcp_listener(reactor, self.address, port, self.renewal.context))
-        listeners += [endpoint_listener(reactor, each) for each in self["endpoint"]]
+        for each in self["endpoint"]:
+            description = each if self.inheritance is None else adoptable(each)
+            reactor = self._reactor_for(len(listeners))
+            listeners.append(endpoint_listener(reactor, description))
+        if self.inheritance is not None:
+            return [each._replace(is_inherited=True) for each in listeners]
         if not listeners:
             raise usage.UsageError(
                 "--port none leaves nothing to listen at without --tls-cert, --self-signed or"
                 " --endpoint"
             )
         return listeners
+
+    def _reactor_for(self, listener: int) -> Reactor:
+        """Return what listens. `listener`: what it is for, by its index in `listeners`."""
+        reactor = global_reactor()
+        if self.inheritance is None or listener >= len(self.inheritance.sockets):
+            return reactor  # the file may name more by now: they need a restart
+        return cast("Reactor", self.inheritance.reactor_for(reactor, listener))
 
     def _find_certificate(self, address: str) -> Renewal | None:
         certificate, is_self_signed = self["tls-cert"], self["self-signed"]

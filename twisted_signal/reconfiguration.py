@@ -16,20 +16,16 @@ TOKENS = frozenset({"auth-secret-file", "auth-public-key-file"})
 TLS = frozenset({"tls-cert", "tls-key", "self-signed", "state-dir"})
 
 
-class Reconfiguration:
-    """Reads the file again, and applies all of it that can change, or nothing."""
+class FileReload:
+    """Reads the file again, and takes all of it that can change, or nothing."""
 
-    def __init__(
-        self, options: Options, factory: SignalFactory, others: Iterable[Callable[[], None]] = ()
-    ) -> None:
+    def __init__(self, options: Options, others: Iterable[Callable[[], None]] = ()) -> None:
         """
         Args:
             options: what holds now. They follow what is applied.
-            factory: the server that follows.
             others: what else is to be done then.
         """
         self._options = options
-        self._factory = factory
         self._others = list(others)
 
     def reload(self) -> None:
@@ -50,9 +46,14 @@ class Reconfiguration:
             self._tell(name, setting, is_applied=name not in stuck)
         if not changed:
             log.info(events.CONFIGURATION_SAME)
-        self._apply(fresh, stuck)
+        self.apply(fresh)
+        logs.set_level(fresh.log_level)
+        running.follow(fresh, stuck)
         for reload in self._others:
             reload()
+
+    def apply(self, fresh: Options) -> None:
+        """Let what runs follow. `fresh`: options that hold from now on."""
 
     def _stuck(self, fresh: Options) -> Iterator[str]:
         """Yield the options that cannot change while the server runs."""
@@ -70,14 +71,29 @@ class Reconfiguration:
         else:
             log.warning(events.OPTION_NOT_APPLIED, name, before, after)
 
-    def _apply(self, fresh: Options, stuck: set[str]) -> None:
+
+class Reconfiguration(FileReload):
+    """Lets a server take what has changed in the file."""
+
+    def __init__(
+        self, options: Options, factory: SignalFactory, others: Iterable[Callable[[], None]] = ()
+    ) -> None:
+        """
+        Args:
+            options: see FileReload, as for `others`.
+            factory: the server that follows.
+        """
+        super().__init__(options, others)
+        self._factory = factory
+
+    def apply(self, fresh: Options) -> None:
+        """See FileReload."""
         running, factory = self._options, self._factory
         if fresh.limits != running.limits:
             factory.set_limits(fresh.limits)
             raise_limit(fresh.limits.max_clients)
         factory.registry.duplicate_id = fresh.duplicate_id
         factory.origins, factory.proxies = fresh.origins, fresh.proxies
-        logs.set_level(fresh.log_level)
         if running.key_files is not None and fresh.key_files is not None:
             running.key_files.take(fresh.key_files)
             log.info(events.KEYS_READ)
@@ -86,4 +102,3 @@ class Reconfiguration:
             log.info(events.TURN_SECRET_READ)
         if running.renewal is not None and fresh.renewal is not None:
             running.renewal.take(fresh.renewal)
-        running.follow(fresh, stuck)

@@ -31,6 +31,21 @@ SPREAD_MS = 5000
 """Milliseconds over which clients are asked to come back when the server goes down."""
 
 
+def warn_of_anybody(origins: AllowedOrigins, ice: IceProvider) -> None:
+    """Tell the operator that anybody may enter, as no token is asked for.
+
+    Args:
+        origins: of the pages that may connect.
+        ice: the ICE servers that clients are told of.
+    """
+    log.warning(
+        events.ANYBODY_MAY_ENTER,
+        " and use its TURN servers" if ice.ttl is not None else "",
+        "" if origins else ", and so may any web page that they look at",
+        "" if origins else ", --allowed-origin keeps pages out",
+    )
+
+
 class SignalFactory(ChannelFactory):
     """Makes a protocol for each connection; holds the rooms."""
 
@@ -109,13 +124,7 @@ class SignalFactory(ChannelFactory):
         """Tell the operator, once, that anybody may enter, where that is so."""
         if self.verifier is None and not self._has_warned:
             self._has_warned = True
-            pages = "" if self.origins else ", and so may any web page that they look at"
-            log.warning(
-                events.ANYBODY_MAY_ENTER,
-                " and use its TURN servers" if self.ice.ttl is not None else "",
-                pages,
-                "" if self.origins else ", --allowed-origin keeps pages out",
-            )
+            warn_of_anybody(self.origins, self.ice)
 
     def text_frame(self, payload: bytes) -> bytes:
         """Return the frame for a text that is said to many: it is made once."""

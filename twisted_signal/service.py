@@ -1,12 +1,9 @@
 """The running server: where it listens, how it starts and how it stops."""
 
-import errno
-import os
 import select
-import signal
 import sys
 from collections.abc import Callable, Generator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
@@ -14,9 +11,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
-    IReactorCore,
-    IReactorFromThreads,
-    IReactorTime,
     IStreamServerEndpoint,
 )
 from twisted.internet.tcp import Port
@@ -27,13 +21,11 @@ from twisted_signal.addresses import is_local, urls
 from twisted_signal.descriptors import Patience
 from twisted_signal.poller import Poller
 from twisted_signal.server import SignalFactory
+from twisted_signal.signals import Reactor, ReloadSignal, StopSignals
 from twisted_signal.telemetry import Telemetry
 from twisted_signal.text import quoted
 
 log = event_log.logger(__name__)
-
-PATIENCE = 0.5
-"""Seconds before a second signal ends the process: one to it and its group comes twice at once."""
 
 
 class CannotStart(SystemExit, Exception):
@@ -55,28 +47,27 @@ class Listener(NamedTuple):
         name: how the operator named it.
         endpoint: what listens there.
         secure: whether TLS is spoken there.
+        is_inherited: this process has it from its parent, which tells of it.
     """
 
     name: str
     endpoint: IStreamServerEndpoint
     secure: bool = False
-
-
-class Reactor(IReactorCore, IReactorFromThreads, IReactorTime):
-    """What the service needs of a reactor."""
+    is_inherited: bool = False
 
 
 class Listening(Service):
     """Listens at one place.
 
     Attributes:
+        listener: where.
         attempt: fires when it listens, or cannot; None before it tries.
         port: what listens; None: nothing does.
     """
 
     def __init__(self, listener: Listener, factory: IProtocolFactory) -> None:
         """`factory`: makes a protocol for each connection."""
-        self._listener = listener
+        self.listener = listener
         self._factory = factory
         self.attempt: Deferred[None] | None = None
         self._failure: str | None = None
@@ -93,7 +84,7 @@ class Listening(Service):
             CannotStart: that fails at once, as it does with all endpoints of Twisted's own.
         """
         super().privilegedStartService()
-        listening: Deferred[IListeningPort] = self._listener.endpoint.listen(self._factory)
+        listening: Deferred[IListeningPort] = self.listener.endpoint.listen(self._factory)
         self.attempt = listening.addCallbacks(self._is_listening, self._cannot_listen)
         if self._failure is not None:
             self.failed(self._failure)
@@ -110,9 +101,12 @@ class Listening(Service):
     @property
     def urls(self) -> list[str]:
         """Where clients reach it, now: the addresses of a machine change."""
-        if self.port is None:
-            return []
-        return urls(self.port.getHost(), self._listener.secure)
+        return [] if self.port is None else urls(self.port.getHost(), self.listener.secure)
+
+    def tell(self) -> None:
+        """Log where it listens."""
+        for url in self.urls:
+            log.info(events.LISTENING, url)
 
     def startService(self) -> None:
         """Listen, unless that was done with privileges (twist knows no such step)."""
@@ -127,7 +121,7 @@ class Listening(Service):
         return port.stopListening() if port is not None else None
 
     def _cannot_listen(self, failure: Failure) -> None:
-        self._failure = f"cannot listen at {quoted(self._listener.name)}: {_reason(failure)}"
+        self._failure = f"cannot listen at {quoted(self.listener.name)}: {_reason(failure)}"
         self.log_failure(self._failure)
 
     def log_failure(self, sentence: str) -> None:
@@ -165,122 +159,10 @@ class ListenerService(Listening):
             self._patience.teach(port)
             if self._poller is not None:
                 self._poller.adopt(port)
-        for url in self.urls:
-            log.info(events.LISTENING, url)
-        if not is_local(port.getHost()):
-            self._clients.warn_if_open()
-
-
-class SignalHandler(Service):
-    """Handles signals to the process, in the reactor and not in the middle of anything."""
-
-    SIGNALS: ClassVar[tuple[signal.Signals, ...]]
-
-    def __init__(self, reactor: Reactor) -> None:
-        self._reactor = reactor
-
-    def received(self, name: str) -> None:
-        """A signal came. `name`: which one, such as `SIGTERM`."""
-        raise NotImplementedError
-
-    def privilegedStartService(self) -> None:
-        """Let signals wait from before the server says that it listens."""
-        super().privilegedStartService()
-        self._hold()
-
-    def startService(self) -> None:
-        """Let signals wait until Twisted has installed its handlers, and ours replaced them."""
-        super().startService()
-        self._hold()
-        self._reactor.callWhenRunning(self._install)
-
-    def _hold(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
-
-    def _install(self) -> None:
-        for number in self.SIGNALS:
-            signal.signal(number, self._handle)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, self.SIGNALS)
-
-    def _handle(self, number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self.received, signal.Signals(number).name)
-
-
-class StopSignals(SignalHandler):
-    """Ends the process with status 0 on SIGINT and SIGTERM, and at once on a second one.
-
-    With Twisted's own handlers the process ends by the signal, which looks like a failure.
-    """
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self, reactor: Reactor, hurry: Callable[[], None]) -> None:
-        """`hurry`: ends what the stopping server waits for."""
-        super().__init__(reactor)
-        self._hurry = hurry
-        self._stopped_at: float | None = None
-
-    def received(self, name: str) -> None:
-        """See SignalHandler."""
-        if self._stopped_at is None:
-            self.stop(f"{name} received")
-        else:
-            now = self._reactor.seconds()
-            self._reactor.callLater(max(self._stopped_at + PATIENCE - now, 0), self._hurry)
-
-    def stop(self, why: str) -> None:
-        """End the process, if it is not ending. `why`: for the log."""
-        if self._stopped_at is None:
-            self._stopped_at = self._reactor.seconds()
-            log.info(events.STOPPING, why)
-            self._reactor.stop()
-
-
-class ReloadSignal(SignalHandler):
-    """Reads certificates and the like anew on SIGHUP, which would end the process otherwise.
-
-    It still ends a server in the foreground of a terminal that is closed, unless under nohup.
-    """
-
-    SIGNALS = (signal.SIGHUP,)
-
-    def __init__(self, reactor: Reactor, reloads: list[Callable[[], None]]) -> None:
-        """`reloads`: what is called then; each logs what it did."""
-        super().__init__(reactor)
-        self._reloads = reloads
-        self._needs_terminal = False
-
-    def _install(self) -> None:
-        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-        self._needs_terminal = _foreground() == os.getpgrp() and not ignored
-        super()._install()
-
-    def received(self, name: str) -> None:
-        """See SignalHandler."""
-        if self._needs_terminal and _foreground() is None:
-            log.info(events.TERMINAL_CLOSED, name)
-            self._reactor.stop()
-            return
-        log.info(events.RELOADING if self._reloads else events.NOTHING_TO_RELOAD, name)
-        for reload in self._reloads:
-            try:
-                reload()
-            except Exception:
-                log.exception(events.RELOAD_FAILED)
-
-
-def _foreground() -> int | None:
-    """Return the process group in the foreground of our terminal, or None without a terminal."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)  # ours under any name, tty(4)
-    except OSError as error:
-        return 0 if error.errno in (errno.EMFILE, errno.ENFILE) else None  # that says nothing
-    try:
-        return os.tcgetpgrp(terminal)
-    except OSError:
-        return None
-    finally:
-        os.close(terminal)
+        if not self.listener.is_inherited:
+            self.tell()
+            if not is_local(port.getHost()):
+                self._clients.warn_if_open()
 
 
 class SignalService(MultiService):
@@ -339,6 +221,16 @@ class SignalService(MultiService):
         self.started_at_ms = self.factory.now_ns() // 1_000_000
         super().startService()
         self.outlasting.startService()
+
+    @property
+    def stop_timeout(self) -> int:
+        """Seconds that clients have to go when it stops."""
+        return self.factory.limits.drain_timeout
+
+    def summary(self) -> str:
+        """Return in a few words how much there is to do."""
+        connections, rooms = len(self.factory.connections), len(self.factory.registry.rooms)
+        return f"connections: {connections}, rooms: {rooms}"
 
     def drain(self, why: str) -> None:
         """End the process as SIGTERM does, if it is not ending. `why`: for the log."""

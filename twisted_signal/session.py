@@ -55,6 +55,15 @@ class Session(Entrance):
         return self.member is not None and self.member.is_away
 
     @property
+    def company(self) -> int:
+        """How many others are in its room, or in the one that it claims an id in, if more."""
+        count = len(self.member.room.members) - 1 if self.member is not None else 0
+        if self._claim is None or self._claim.room_id is None:
+            return count
+        claimed = self._registry.rooms.get(self._claim.room_id)
+        return max(count, len(claimed.members) - 1 if claimed is not None else 0)
+
+    @property
     def is_sheltered(self) -> bool:
         """Whether its place outlives this server, which is about to stop."""
         return self.member is not None and self._cluster.shelters(self.member)

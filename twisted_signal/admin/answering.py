@@ -1,6 +1,7 @@
 """What this node answers to `questions`: its own, and those of other nodes."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,7 +34,7 @@ from twisted_signal.service import SignalService
 log = event_log.logger(__name__)
 
 
-class Node:
+class ThisNode:
     """This node.
 
     Attributes:
@@ -154,7 +155,8 @@ class Node:
         if found is None:
             return None
         view = inventory.client(factory, found)
-        with factory.outbox:
+        # What another node asks comes while things are gathered, which must go on after this.
+        with nullcontext() if factory.outbox.open else factory.outbox:
             inventory.dismiss(found, factory.now_ns())
         return view
 

@@ -202,7 +202,7 @@ class Api:
             return file
         route, values = find(self.routes, method, path)
         asked = Asked({**values, **route.read_query(query)}, accept)
-        _check_body(body)
+        check_body(body)
         said = route.answer(self._backend, asked)
         if isinstance(said, Coroutine):
             task = Task(_told(route, said))
@@ -223,7 +223,7 @@ def refusal(error: ApiError) -> Answer:
     return as_json(error.status, said, error.headers)
 
 
-def _check_body(body: bytes) -> None:
+def check_body(body: bytes) -> None:
     """Raise ApiError if a request says what nobody would read."""
     if body.strip() not in (b"", b"{}"):
         raise ApiError(

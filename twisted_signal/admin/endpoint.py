@@ -12,7 +12,8 @@ from twisted_signal.admin.site import AdminSite
 from twisted_signal.keys import UnusableKey, read_secret
 from twisted_signal.listening import endpoint_listener
 from twisted_signal.option_table import DEFAULT_ADMIN_ENDPOINT, NO_PORT
-from twisted_signal.service import Listening, Reactor
+from twisted_signal.service import Listening
+from twisted_signal.signals import Reactor
 from twisted_signal.text import quoted
 from twisted_signal.web.links import page_links
 
@@ -143,6 +144,8 @@ class AdminService(Listening):
 
     def listens(self, port: IListeningPort) -> None:
         """See Listening."""
+        if self.listener.is_inherited:
+            return  # a parent asks there, and nobody else
         links = page_links(self.urls, "/")
         for link in links or [url.replace("ws", "http", 1) for url in self.urls]:
             log.info(events.ADMIN_LISTENING, link)

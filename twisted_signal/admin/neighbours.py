@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from twisted_signal.admin.answering import Node
+from twisted_signal.admin.answering import ThisNode
 from twisted_signal.admin.later import Later
 from twisted_signal.admin.questions import ANSWERS, AnyQuestion, Asked, Question
 from twisted_signal.cluster.base import Cluster
@@ -28,7 +28,13 @@ class Round:
     """
 
     def __init__(
-        self, cluster: Cluster, node: Node, names: list[str], missing: list[str], *, is_live: bool
+        self,
+        cluster: Cluster,
+        node: ThisNode,
+        names: list[str],
+        missing: list[str],
+        *,
+        is_live: bool,
     ) -> None:
         """
         Args:

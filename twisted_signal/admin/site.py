@@ -49,7 +49,7 @@ IDLE = 30
 SLOW = 10
 """Seconds in which the rest of an answer must be read, where the connection ends after it."""
 
-_MISTAKE = refusal(
+MISTAKE = refusal(
     ApiError(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "server_mistake",
@@ -105,7 +105,7 @@ class AdminRequest(AnsweredRequest):
             answer = self._refuse(site, error)
         except Exception:
             log.exception(events.ADMIN_REQUEST_FAILED, about=event_log.OTHERS)
-            answer = _MISTAKE
+            answer = MISTAKE
         if isinstance(answer, Events):
             self._stream(site, answer)
         elif isinstance(answer, Task):
@@ -127,7 +127,7 @@ class AdminRequest(AnsweredRequest):
                     answer = task.result()
                 except Exception:
                     log.exception(events.ADMIN_REQUEST_FAILED, about=event_log.OTHERS)
-                    answer = _MISTAKE
+                    answer = MISTAKE
                 self.send(answer)
 
         self.notifyFinish().addErrback(gone)

@@ -1,9 +1,12 @@
 """Puts the admin endpoint together and beside the server."""
 
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
-from twisted_signal.admin.answering import Node
+from twisted.application.service import MultiService
+
+from twisted_signal.admin.answering import ThisNode
 from twisted_signal.admin.api import Api
 from twisted_signal.admin.endpoint import AdminPlace, AdminService
 from twisted_signal.admin.guard import Guard
@@ -43,17 +46,17 @@ def page_files() -> dict[str, Answer]:
     return read_static(__package__, PAGES) | {path: web[path] for path in SHARED}
 
 
-def answer_others(service: SignalService) -> Node:
+def answer_others(service: SignalService) -> ThisNode:
     """Let a server answer what other nodes of its cluster ask for their operators.
 
     It does so whether or not it has an admin endpoint of its own.
     """
-    node = Node(service, time.perf_counter)
+    node = ThisNode(service, time.perf_counter)
     service.factory.cluster.answer = node.answer
     return node
 
 
-def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
+def add_admin(node: ThisNode, place: AdminPlace, reactor: Any) -> Admin:
     """Let a server have an admin endpoint, which outlasts its clients.
 
     Args:
@@ -69,12 +72,40 @@ def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
     live = Live(Running(whole), time.perf_counter)
     exposition = Exposition(service.factory, service.telemetry)
     api = Api(Backend(whole, exposition, readiness, Streams(reactor), page_files(), live.viewer))
+    site = AdminSite(api, guard_of(place), reactor, service.factory.server)
+    add_site(service, place, site)
+    return Admin(readiness, exposition)
+
+
+def guard_of(place: AdminPlace) -> Guard:
+    """Return what decides who may ask there."""
     token_file = place.token_file
     token = None if token_file is None else lambda: token_file.token
-    guard = Guard(token, checks_host=not place.is_unix)
-    factory = service.factory
-    site = AdminSite(api, guard, reactor, factory.server)
+    return Guard(token, checks_host=not place.is_unix)
+
+
+class Lasting(Protocol):
+    """A server that an endpoint can be beside.
+
+    Attributes:
+        outlasting: services that run until its last client is gone.
+        reloads: what SIGHUP calls.
+    """
+
+    outlasting: MultiService
+    reloads: list[Callable[[], None]]
+
+
+def add_site(service: Lasting, place: AdminPlace, site: AdminSite) -> None:
+    """Let a server have an admin endpoint.
+
+    Args:
+        service: the server.
+        place: where.
+        site: answers there.
+    """
     AdminService(place, site).setServiceParent(service.outlasting)
+    token_file = place.token_file
 
     def renew() -> None:
         assert token_file is not None
@@ -83,4 +114,3 @@ def add_admin(node: Node, place: AdminPlace, reactor: Any) -> Admin:
 
     if token_file is not None:
         service.reloads.append(renew)
-    return Admin(readiness, exposition)

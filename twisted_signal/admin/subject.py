@@ -62,12 +62,12 @@ class Running:
         try:
             part = whole.begin(look.node or None, is_live=True, is_alone=is_alone)
         except ApiError:
-            return Seen(server, rates, {name: Listing(0, {}) for name in LISTS[look.view]})
+            return Seen(server, rates, {name: Listing(0, {}) for name in _LISTS[look.view]})
         part.leave_out(round_.missing)
         if look.node:
             calls = merged.calls({look.node: outlines.get(look.node, [])})
         listings: dict[str, Listing] = {}
-        for name in LISTS[look.view]:
+        for name in _LISTS[look.view]:
             match name:
                 case "rooms":
                     listings[name] = await self._rooms(part, look)
@@ -136,7 +136,7 @@ class Running:
         return Listing(len(told), {call.key: _row(call) for call in told})
 
 
-LISTS: dict[str, tuple[str, ...]] = {
+_LISTS: dict[str, tuple[str, ...]] = {
     "rooms": ("rooms",),
     "clients": ("clients",),
     "calls": ("calls",),

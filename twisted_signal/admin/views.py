@@ -12,7 +12,7 @@ Missing = Annotated[
     list[str],
     Meta(description="Nodes that did not answer in time: what they have is left out."),
 ]
-Node = Annotated[
+OfNode = Annotated[
     str | None,
     Meta(description="The node of the cluster that has it; null: the server is by itself."),
 ]
@@ -72,7 +72,7 @@ class ClientView(Struct, frozen=True):
             " entering: connected, and in no room yet."
         ),
     ]
-    node: Node
+    node: OfNode
 
 
 class RoomDetail(Struct, frozen=True):
@@ -125,7 +125,7 @@ class ServerView(Struct, frozen=True):
     rooms: Annotated[int, Meta(description="Of all nodes, each once.")]
     urls: Annotated[list[str], Meta(description="Where clients reach it.")]
     draining: Annotated[bool, Meta(description="It takes nobody any more, and is about to end.")]
-    node: Node
+    node: OfNode
     cluster_up: Annotated[
         bool | None,
         Meta(

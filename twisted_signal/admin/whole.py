@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from twisted_signal.admin import inventory, merged
-from twisted_signal.admin.answering import Node
+from twisted_signal.admin.answering import ThisNode
 from twisted_signal.admin.errors import ApiError
 from twisted_signal.admin.neighbours import Round
 from twisted_signal.admin.questions import (
@@ -48,7 +48,7 @@ AskPart = Callable[[str, Part], Question[Page[View]]]
 class Whole:
     """The cluster, of which this node is one."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ThisNode) -> None:
         self.node = node
         self._cluster = node.service.factory.cluster
 

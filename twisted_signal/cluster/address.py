@@ -15,7 +15,7 @@ _URL = re.compile(
     r"(?:\?(?P<query>[^#]*))?"
 )
 _HOST_PORT = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:,\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
 )
 _FORMS = (
     "redis://host:6379/0, rediss://host, unix:///run/redis.sock or"

@@ -19,6 +19,8 @@ RETRY_MS = 2000
 """Milliseconds after which a client may try again."""
 AGAIN = 0.3
 """Seconds after which it is asked again where a place is."""
+LATE = 1.5
+"""The same, where its node has said that it hands the place over."""
 
 
 class Join(NamedTuple):
@@ -156,6 +158,7 @@ class Joining:
             search.found(None)
 
     def _look(self, search: Search) -> None:
+        self._let_go(search)
         search.again_at = None
         self._state.scripts.find(search.token, lambda reply: self._seen(search, reply))
 
@@ -174,11 +177,13 @@ class Joining:
         search.client = self._replicas.hold(record.place)
 
         def answered(text: str | None) -> None:
-            if text == "yes" or self._searches.get(search.token) is not search:
+            if self._searches.get(search.token) is not search:
                 return
-            if text == "no":
+            if text == "yes":
+                # It is on its way, unless the way between that node and Redis has just broken.
+                search.again_at = self._state.now + LATE
+            elif text == "no":
                 search.refused_by = record.node  # unless the place has just gone elsewhere
-                self._let_go(search)
                 self._look(search)
             else:
                 self._look_again(search)
@@ -207,7 +212,6 @@ class Joining:
         for join in list(self._joins.values()):
             self._ask(join)
         for search in list(self._searches.values()):
-            self._let_go(search)
             self._look(search)
 
     def tick(self) -> None:

@@ -73,6 +73,7 @@ class Node(Cluster):
         self._moves = Moves(state, self._replicas, self._joining.handed)
         self._beat_at = 0.0
         self._to_restore: list[str] = []
+        self._is_whole = True  # all members are where they were before the way to Redis broke
         self._stopped: Callable[[], None] | None = None
         self._stops_at: float | None = None
         self._size = 0  # of what is being heard
@@ -168,6 +169,7 @@ class Node(Cluster):
         state.is_up = True
         state.scripts.inventory(self._compare)
         self._to_restore = list(self._replicas.stale)
+        self._is_whole = not self._to_restore
         self._restore_some()
         self._joining.connected()
         self._beat()
@@ -196,8 +198,10 @@ class Node(Cluster):
                 then(None)
 
     def _restored_last(self, reply: Reply) -> None:
-        if reply is not LOST and self._to_restore:
-            self._restore_some()
+        if reply is LOST:
+            return
+        self._is_whole = not self._to_restore
+        self._restore_some()
 
     # Time
 
@@ -221,13 +225,14 @@ class Node(Cluster):
 
     def _beat(self) -> None:
         self._beat_at = self._state.now + BEAT_S
-        self._state.scripts.beat(self._beaten)
+        self._state.scripts.beat(self._beaten, is_whole=self._is_whole)
 
     def _beaten(self, reply: Reply) -> None:
         if not isinstance(reply, list):
             return
-        live, over = reply
+        live, over, returning = reply
         self._see(live)
+        self._replicas.returning = {name.decode() for name in returning}
         for name in over:
             log.warning(events.NODE_GONE, name.decode())
             self._reap(name.decode())
@@ -254,7 +259,8 @@ class Node(Cluster):
         if not self.is_up:
             self._end()
             return
-        self._state.scripts.beat(self._part)  # tells who is there now: a node may just have come
+        # Tells who is there now: a node may just have come.
+        self._state.scripts.beat(self._part, is_whole=self._is_whole)
 
     def _part(self, reply: Reply) -> None:
         if not isinstance(reply, list):

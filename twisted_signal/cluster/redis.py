@@ -198,8 +198,8 @@ class RedisLink(Service):
         if str(reply).startswith("NOSCRIPT") and not commands.is_waiting:
             # Redis was told to forget all scripts. What was sent after this one may have been done
             # before it then: where there is such a thing, all begins anew.
-            script = next(name for name, sha in self._shas.items() if sha == words[1])
-            self._send(("SCRIPT", "LOAD", self._scripts[script]), _ignore)
+            for source in self._scripts.values():
+                self._send(("SCRIPT", "LOAD", source), _ignore)
             self._send(words, answered)
         else:
             commands.take_back(answered)

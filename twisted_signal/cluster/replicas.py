@@ -3,7 +3,7 @@
 What a script has done is told in order to each node that it concerns, so that all have the same
 picture of a room, if not at the same moment. A node that was away gets a new one (`restored`). Who
 is missing in that may only not be back yet, where Redis has lost what it knew: it has left if it
-does not come back while a lease lasts.
+does not come back while a lease lasts, nor while its node is still putting members back.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,14 @@ class Replicas:
     """What is known here of rooms that other nodes have clients in too.
 
     Attributes:
+        returning: the nodes that are still putting their members back.
         stale: the rooms of which it is not known what happened while there was no way to Redis.
     """
 
     def __init__(self, state: NodeState) -> None:
         self._state = state
         self.stale: set[str] = set()
+        self.returning: set[str] = set()
         self._missing: dict[Member, float] = {}
 
     # What happens in a room
@@ -269,4 +271,5 @@ class Replicas:
         now = self._state.now
         over = [member for member, due_at in self._missing.items() if due_at <= now]
         for member in over:
-            self._lose(member)
+            if member.node not in self.returning:
+                self._lose(member)

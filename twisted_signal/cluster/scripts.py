@@ -104,9 +104,9 @@ class Scripts:
         """Say that the node is there."""
         self._run("hello", None, [LEASE_MS], answered)
 
-    def beat(self, answered: Answered) -> None:
-        """Say that it still is."""
-        self._run("beat", None, [LEASE_MS], answered)
+    def beat(self, answered: Answered, *, is_whole: bool) -> None:
+        """Say that it still is. `is_whole`: whether all its members are back in their rooms."""
+        self._run("beat", None, [LEASE_MS, int(is_whole)], answered)
 
     def reap(self, node: str, answered: Answered) -> None:
         """Take care of members of a node whose lease is over."""

@@ -10,6 +10,7 @@
 
 local NODE, PLACE, CLIENT_ID, CLIENT_TYPE, TOKEN = 2, 3, 4, 5, 7
 local ORDER_FIELD = '#'  -- among the nodes of a room: how many ever joined
+local RETURNING = 'vislam:returning'  -- the nodes that are putting their members back
 
 local me, epoch = ARGV[1], ARGV[2]
 local room_key, nodes_key = KEYS[4], KEYS[5]

@@ -29,6 +29,7 @@ end
 local left = redis.call('HLEN', index_key(dead))
 if left == 0 then
     redis.call('ZREM', KEYS[2], dead)
+    redis.call('HDEL', RETURNING, dead)
     tell(dead, '"reaped"')
 end
 return left
