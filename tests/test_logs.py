@@ -258,11 +258,12 @@ def test_a_line_of_another_process_is_written_as_it_is(log_stdout: io.StringIO) 
 def test_where_the_operator_chose_a_log_lines_of_another_process_go_there() -> None:
     logs.start({"syslog": 1}, Levels("INFO"), Outbox())
     events: list[Any] = []
-    globalLogPublisher.addObserver(events.append)
+    hear: Any = events.append
+    globalLogPublisher.addObserver(hear)
     try:
         logs.pass_on("2026-01-31 12:00:00 [INFO] session[2]: {here}")
     finally:
-        globalLogPublisher.removeObserver(events.append)
+        globalLogPublisher.removeObserver(hear)
 
     assert [formatEvent(event) for event in events] == [
         "2026-01-31 12:00:00 [INFO] session[2]: {here}"
