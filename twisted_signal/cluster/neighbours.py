@@ -38,12 +38,13 @@ class Neighbour:
         self._of = of
         self._items: list[Item] = []
 
-    def say(self, place: str, client_id: str, message: Relayed) -> None:
+    def say(self, place: str, client_id: str, message: Relayed, hops: int = 0) -> None:
         """Pass a message on to a client there.
 
         Args:
             place: the client's.
             client_id: the client's, for the error.
+            hops: see `wire.Say`.
 
         Raises:
             NodeUnreachable: there is no way to it.
@@ -56,10 +57,11 @@ class Neighbour:
             and isinstance(last, Say)
             and isinstance(last.message, RelayedMessage)
             and last.message.data is message.data
+            and last.hops == hops
         ):
             last.places.append(place)  # it is for the whole room: it goes there once
         else:
-            self.tell(Say([place], message))
+            self.tell(Say([place], message, hops))
 
     def tell(self, item: Item) -> None:
         """Tell the node something at the end of the turn. It is lost where there is no way."""

@@ -43,6 +43,8 @@ BEAT_S: Final = 2.0
 """Seconds after which a node says again that it is there."""
 RESTORED_AT_ONCE: Final = 200
 """Rooms into which members are put back before other things have their turn."""
+MOST_HOPS: Final = 8
+"""How often a message is passed on to a place that changes its node, from node to node."""
 LINGER_S: Final = 0.5
 """Seconds for which a node that stops passes on what others sent before they knew."""
 
@@ -327,8 +329,8 @@ class Node(Cluster):
                 self._state.deliver(member, message)
                 continue
             node = self._state.node_after(place)
-            if node is not None and self._state.is_up:
-                self.neighbours.of(node).say(place, "", message)
+            if node is not None and self._state.is_up and say.hops < MOST_HOPS:
+                self.neighbours.of(node).say(place, "", message, say.hops + 1)
 
     def _answer(self, question: Question) -> None:
         """Answer another node's question."""

@@ -118,10 +118,16 @@ class Reaped(Struct, array_like=True, frozen=True, tag="reaped"):
 
 
 class Say(Struct, array_like=True, frozen=True, tag="say"):
-    """What a peer says to peers on another node. `places`: theirs."""
+    """What a peer says to peers on another node.
+
+    Attributes:
+        places: theirs.
+        hops: how many nodes have passed it on that had the places before.
+    """
 
     places: list[str]
     message: Relayed
+    hops: int = 0
 
 
 class Undelivered(Struct, array_like=True, frozen=True, tag="refused"):
