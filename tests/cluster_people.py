@@ -70,7 +70,9 @@ class Line(PlainClient):
         stage.later(stage.limits.probe_timeout, lambda: self._is_silent(answered))
 
     def _is_silent(self, answered) -> None:  # type: ignore[no-untyped-def] # as above
-        if self.node.runs:
+        if self.node.is_frozen:
+            self.node.stage.later(1, lambda: self._is_silent(answered))
+        elif not self.node.is_dead:
             self.node.turn(lambda: answered(False))  # noqa: FBT003 - as above
 
     def say(self, message: ClientMessage) -> None:

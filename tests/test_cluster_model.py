@@ -261,7 +261,7 @@ class ClusterModel(RuleBasedStateMachine):
         self.heal()
         self.rest(QUIET_S)
         self.all_agree()
-        if not self.faults:
+        if not self.faults and self.generation == 0:  # who stops loses what it could not hand over
             self.nothing_was_lost()
         for person in self.people:
             if person.line is not None:

@@ -21,6 +21,7 @@ from twisted_signal.cluster.wire import (
     Changed,
     Entered,
     Handed,
+    Inventory,
     Left,
     Moved,
     Question,
@@ -29,7 +30,6 @@ from twisted_signal.cluster.wire import (
     Say,
     Undelivered,
     read,
-    read_where,
 )
 from twisted_signal.cluster.wire import Joined as JoinedItem
 from twisted_signal.errors import RefusedElsewhere
@@ -90,6 +90,7 @@ class Node(Cluster):
             Adopted: self._moves.adopted,
             Restored: self._replicas.restored,
             Reaped: self._reaped,
+            Inventory: self._compare,
             Undelivered: self._refused,
             Question: self._answer,
             Answer: lambda item: self.neighbours.answered(item.number, item.text),
@@ -169,25 +170,20 @@ class Node(Cluster):
         state.scripts.epoch = reply.decode()
         state.neighbours.link = state.scripts.link
         state.is_up = True
-        state.scripts.inventory(self._compare)
+        state.scripts.inventory(ignore)
         self._to_restore = list(self._replicas.stale)
         self._is_whole = not self._to_restore
         self._restore_some()
         self._joining.connected()
         self._beat()
 
-    def _compare(self, reply: Reply) -> None:
+    def _compare(self, item: Inventory) -> None:
         """Look at which members Redis takes for this node's: those that are not have left."""
-        if not isinstance(reply, list):
-            return
-        for place, where in zip(reply[::2], reply[1::2], strict=True):
-            name = place.decode()
-            if self._state.ours(name) is not None or self._joining.is_awaited(name):
+        for place, (room_id, client_id) in item.members.items():
+            if self._state.ours(place) is not None or self._joining.is_awaited(place):
                 continue
-            if not self._moves.stays(name):
-                room_id, client_id = read_where(where)
-                self._state.scripts.leave(room_id, client_id, name, ignore)
-                self._replicas.lose(name)
+            if not self._moves.stays(place):
+                self._state.scripts.leave(room_id, client_id, place, ignore, is_news=True)
         self._moves.is_sure()
 
     def _restore_some(self) -> None:

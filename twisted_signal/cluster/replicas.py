@@ -178,12 +178,6 @@ class Replicas:
             room = Room(room_id, self._state.registry.calls, self._state.now_ns)
         return self.remote(room, record)
 
-    def lose(self, place: str) -> None:
-        """Somebody is not there, as has turned out, who was to be on this node."""
-        member = self._state.places.get(place)
-        if member is not None:
-            self._lose(member)
-
     def _lose(self, member: Member) -> None:
         """Somebody on another node has left."""
         self._missing.pop(member, None)
