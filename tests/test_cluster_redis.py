@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -94,14 +94,16 @@ async def test_what_is_called_and_published_is_done_and_answered_in_order(
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("is_gathered", [True, False])
 async def test_what_is_published_in_one_turn_goes_out_at_once(
-    core: RecordedCore, redis: RedisServer
+    is_gathered: bool, core: RecordedCore, redis: RedisServer
 ) -> None:
-    async with linked(core, redis.url):
+    async with linked(core, redis.url) as link:
         await core.until_told("connected")
         reads_before = _info(redis, "stats", "total_reads_processed")
-        for number in range(1000):
-            core.publish("one", b"%d" % number)
+        with link._outbox if is_gathered else nullcontext():
+            for number in range(1000):
+                core.publish("one", b"%d" % number)
         await core.until(lambda: len(core.told) == 1 + 2 * 1000)
 
         assert core.told.count(("answer", 1)) == 1000

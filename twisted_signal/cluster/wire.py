@@ -129,11 +129,13 @@ class Say(Struct, array_like=True, frozen=True, tag="say"):
     Attributes:
         places: theirs.
         hops: how many nodes have passed it on that had the places before.
+        is_for_all: it is for their whole room.
     """
 
     places: list[str]
     message: Relayed
     hops: int = 0
+    is_for_all: bool = False
 
 
 class Undelivered(Struct, array_like=True, frozen=True, tag="refused"):
