@@ -59,6 +59,7 @@ setup(
             "hiredis>=3.1",
             "hypothesis>=6.112",
             "jsonschema>=4.23",
+            "lupa>=2.2",
             "mypy>=2.4",
             "mypy-zope>=1.0.17",
             "openapi-spec-validator>=0.7.2",

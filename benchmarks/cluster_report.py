@@ -25,7 +25,8 @@ MESSAGES = 22
 
 TEXT = """
 Measured on {today} by `make bench-cluster`, in {rounds} rounds and {minutes:.0f} minutes, on:
-{machine}; {versions}.
+{machine};
+{versions}.
 
 Nodes, Redis and the load generator run on this one machine. Except for the workers, nodes and Redis
 share one core and the generator has another, so that a latency holds the time in which one of them

@@ -97,13 +97,13 @@ class Measurement:
         with cluster_servers.cluster(1, self._home, self._servers) as one:
             self._joins(ONE, one.dealt())
         with cluster_servers.cluster(2, self._home, self._servers) as two:
+            self._take("rest", TWO, two.dealt(), {"seconds": sizes.rest})  # before anybody leaves
             # Each second pair the other way round, so that both nodes have as much to do.
             within, across = two.dealt(0, 0, 1, 1), two.dealt(0, 1, 1, 0)
             self._relays(WITHIN, within)
             self._relays(ACROSS, across)
             self._joins(TWO, across)
             self._take("growth", TWO, two.dealt(), sizes.growth)
-            self._take("rest", TWO, two.dealt(), {"seconds": sizes.rest})
 
     def workers(self) -> None:
         """Measure one worker and two, on all cores."""

@@ -8,6 +8,7 @@ import wire
 from load import Client, Load, LoadError, Result, Stopwatch
 from workloads import (
     CANDIDATE,
+    SETTLE,
     Pair,
     meet,
     messages_of,
@@ -164,6 +165,7 @@ def growth(load: Load, *, sizes: list[int], members: int, units: int) -> dict[st
 
 def rest(load: Load, *, seconds: int) -> dict[str, Result]:
     """Let nobody be there. Unit: one second."""
+    wait(load, SETTLE)
     watch = Stopwatch(load)
     wait(load, seconds)
     return {"": watch.stop(seconds, [])}

@@ -70,7 +70,9 @@ class Line(PlainClient):
         stage.later(stage.limits.probe_timeout, lambda: self._is_silent(answered))
 
     def _is_silent(self, answered) -> None:  # type: ignore[no-untyped-def] # as above
-        if self.node.runs:
+        if self.node.is_frozen:
+            self.node.stage.later(1, lambda: self._is_silent(answered))
+        elif not self.node.is_dead:
             self.node.turn(lambda: answered(False))  # noqa: FBT003 - as above
 
     def say(self, message: ClientMessage) -> None:
@@ -142,6 +144,8 @@ class Person:
     place: Place | None = None
     heard: dict[int, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    unreached: set[str | None] = field(default_factory=set)
+    """Whom it could not tell something."""
     said: int = 0
     offers: set[tuple[int, int]] = field(default_factory=set)
     got: list[tuple[int, int]] = field(default_factory=list)
@@ -247,55 +251,67 @@ class Person:
 
     def _understand(self, message: ServerMessage, *, is_after_return: bool) -> None:
         if isinstance(message, Registered):
-            peers = set(message.peers)
-            assert len(peers) == len(message.peers)
-            assert message.client_id not in peers
-            assert self.line is not None
-            names = (message.room_id, message.client_id)
-            self.place = Place(*names, peers, message.resume_token, set(peers), self.line)
+            self._enter(message)
+        elif isinstance(message, Error):
+            self._is_refused(message)
+        elif isinstance(message, Resumed):
+            self._come_back(message)
+        else:
+            assert self.place is not None, message
+            self.place.received += 1
+            if isinstance(message, PeerJoined | PeerLeft):
+                self._note(message, self.place, is_after_return=is_after_return)
+            elif isinstance(message, RelayedOffer):
+                offer = tuple(msgspec.json.decode(message.sdp))
+                assert offer not in self.offers, offer
+                self.offers.add(offer)
+            elif isinstance(message, RelayedMessage):
+                self._hear(message.data)
+            elif isinstance(message, RelayedIceCandidate):
+                self._hear(message.candidate)
+
+    def _enter(self, message: Registered) -> None:
+        peers = set(message.peers)
+        assert len(peers) == len(message.peers)
+        assert message.client_id not in peers
+        assert self.line is not None
+        names = (message.room_id, message.client_id)
+        self.place = Place(*names, peers, message.resume_token, set(peers), self.line)
+        self.waits = False
+
+    def _come_back(self, message: Resumed) -> None:
+        place = self.place
+        assert place is not None
+        assert self.line is not None
+        assert place.room_id == message.room_id
+        assert len(set(message.peers)) == len(message.peers)
+        place.line = self.line
+        place.peers = set(message.peers)
+        place.token = message.resume_token
+        place.received = 0
+        self.waits = False
+
+    def _is_refused(self, message: Error) -> None:
+        self.errors.append(message.code)
+        self.unreached.add(message.target_id)
+        if message.code in ("resume_expired", "id_taken", "room_full", "unavailable"):
             self.waits = False
-            return
-        if isinstance(message, Error):
-            self.errors.append(message.code)
-            if message.code in ("resume_expired", "id_taken", "room_full", "unavailable"):
-                self.waits = False
-            if message.code == "resume_expired":
-                self.place = None
-            if self.place is not None and self.place.line is self.line:
-                assert message.code != "not_registered" or self._leaves_then
-                self.place.received += 1
-            return
-        assert self.place is not None, message
-        if isinstance(message, Resumed):
-            assert self.place.room_id == message.room_id
-            assert len(set(message.peers)) == len(message.peers)
-            assert self.line is not None
-            self.place.line = self.line
-            self.place.peers = set(message.peers)
-            self.place.token = message.resume_token
-            self.place.received = 0
-            self.waits = False
-            return
-        self.place.received += 1
-        if isinstance(message, PeerJoined):
-            # Who comes back hears what it has missed, of which the peers are the outcome.
-            assert is_after_return or message.client_id not in self.place.peers, message
-            assert not self.is_strict or message.client_id not in self.place.told
-            self.place.peers.add(message.client_id)
-            self.place.told.add(message.client_id)
-        elif isinstance(message, PeerLeft):
-            assert is_after_return or message.client_id in self.place.peers, message
-            assert not self.is_strict or message.client_id in self.place.told
-            self.place.peers.discard(message.client_id)
-            self.place.told.discard(message.client_id)
-        elif isinstance(message, RelayedMessage):
-            self._hear(message.data)
-        elif isinstance(message, RelayedIceCandidate):
-            self._hear(message.candidate)
-        elif isinstance(message, RelayedOffer):
-            offer = tuple(msgspec.json.decode(message.sdp))
-            assert offer not in self.offers, offer
-            self.offers.add(offer)
+        if message.code == "resume_expired":
+            self.place = None
+        if self.place is not None and self.place.line is self.line:
+            assert message.code != "not_registered" or self._leaves_then
+            self.place.received += 1
+
+    def _note(self, message: PeerJoined | PeerLeft, place: Place, *, is_after_return: bool) -> None:
+        """Somebody came or went. Who comes back hears what it has missed after the outcome."""
+        comes, peer_id = isinstance(message, PeerJoined), message.client_id
+        assert is_after_return or (peer_id in place.peers) != comes, message
+        assert not self.is_strict or (peer_id in place.told) != comes, message
+        for peers in (place.peers, place.told):
+            if comes:
+                peers.add(peer_id)
+            else:
+                peers.discard(peer_id)
 
     def _hear(self, data: msgspec.Raw) -> None:
         sender, number = msgspec.json.decode(data)

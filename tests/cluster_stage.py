@@ -24,6 +24,8 @@ SILENCE: Final = 2.0
 """Seconds after which a node gives up a Redis that answers nothing."""
 BACK_OFF: Final = 0.5
 """Seconds after which it tries again."""
+ENDLESS: Final = 5000
+"""Steps after which nodes will never come to rest by themselves."""
 LIMITS: Final = Limits(max_room_size=3, resume_window=8, probe_timeout=2)
 
 if TYPE_CHECKING:
@@ -216,13 +218,15 @@ class SimulatedNode:
             return
         if link is None or link.is_cut:
             return
-        if link.is_gone:
-            if self.runs:
-                yield self.lose
-            return
         if link.commands and not self.stage.is_paused:
             yield link.run
-        if not self.runs:
+        if self.runs:
+            yield from self._turns(link)
+
+    def _turns(self, link: SimulatedLink) -> Iterator[Step]:
+        """Yield what it can hear next."""
+        if link.is_gone:
+            yield self.lose
             return
         if not self._is_connected:
             yield self._connected
@@ -302,8 +306,12 @@ class Stage:
 
     def settle(self) -> None:
         """Let all that is under way arrive."""
-        while steps := self.steps():
+        for _ in range(ENDLESS):
+            steps = self.steps()
+            if not steps:
+                return
             steps[0]()
+        raise AssertionError("it does not come to rest")
 
     def pass_time(self, seconds: float, *, settles: bool = True) -> None:
         """Let time go by. `settles`: whether things get through meanwhile."""

@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -28,15 +29,26 @@ class Client(Caller):
         client_id: str,
         message: dict[str, object],
         before: "Client | None" = None,
+        *,
+        is_patient: bool = False,
     ) -> None:
-        """Connect to a node, or a URL, say that message, and wait until it is answered."""
+        """Connect to a node, or a URL, say that message, and wait until it is answered.
+
+        Args:
+            is_patient: it tries again when it is told to.
+        """
         self.client_id = client_id
         self.before = before
         self.answer: Any = None
         self.received: list[Any] = []
         super().__init__(node if isinstance(node, str) else node.url)
         self.say_all([message])
-        self.answer = self.hear()
+        answer = self.hear()
+        while is_patient and answer.get("code") == "unavailable":
+            time.sleep(answer["retry_after_ms"] / 1000)
+            self.say_all([message])
+            answer = self.hear()
+        self.answer = answer
         assert self.answer["type"] in ("registered", "resumed"), self.answer
 
     @property
@@ -106,13 +118,15 @@ class Client(Caller):
         """End the connection without a word."""
         self.socket.close()
 
-    def resume(self, node: Server | str) -> "Client":
+    def resume(self, node: Server | str, *, is_patient: bool = False) -> "Client":
         """Return the client on a new connection, where it has its place again.
 
-        It tells what it has received.
+        It tells what it has received. `is_patient`: it tries again when it is told to.
         """
         message = {"resume_token": self.token, "received": len(self.received)}
-        return Client(node, self.client_id, {"type": "resume", **message}, self)
+        return Client(
+            node, self.client_id, {"type": "resume", **message}, self, is_patient=is_patient
+        )
 
 
 def register(node: Server | str, client_id: str, room_id: str, **fields: object) -> Client:
@@ -146,15 +160,26 @@ def refusals(client: Client) -> list[str]:
     return [message["code"] for message in client.heard if message["type"] == "error"]
 
 
-def wait_for_agreement(*clients: Client) -> None:
-    """Wait until all the clients of a room are told the same of who is there, by whatever node."""
-    everybody = {client.client_id for client in clients}
+def wait_for_agreement(*clients: Client, also: Sequence[Client] = ()) -> None:
+    """Wait until all the clients of a room are told the same of who is there, by whatever node.
+
+    Args:
+        clients: those who have been told of all who came and went.
+        also: those who have to ask.
+    """
+    everybody = {client.client_id for client in (*clients, *also)}
     for client in clients:
         until(partial(_agrees, client, everybody - {client.client_id}))
+    for client in also:
+        until(partial(_knows, client, everybody - {client.client_id}))
 
 
 def _agrees(client: Client, others: set[str]) -> bool:
-    return client.peers() == others == client.view
+    return _knows(client, others) and client.view == others
+
+
+def _knows(client: Client, others: set[str]) -> bool:
+    return client.peers() == others
 
 
 class Numbered:

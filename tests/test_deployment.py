@@ -356,3 +356,26 @@ def test_systemd_holds_the_port_and_starts_the_service_for_its_first_client(
         assert installed.register()["type"] == "registered"
         assert installed.shows("ActiveState") == ["active"]
         installed.manager.run("systemctl", "stop", SERVICE)
+
+
+def test_workers_are_one_service(installed: Installed) -> None:
+    workers = 'workers = 2\nredis-url = "redis://127.0.0.1:1"\nself-signed = true\n'
+    installed.configure(configuration=workers)
+
+    installed.start()
+
+    status, process = installed.shows("StatusText", "MainPID")
+    assert status == "Serving; workers: 2 of 2, connections: 0"
+    children = f"/proc/{process}/task/{process}/children"
+    first, second = installed.manager.run("cat", children).split()
+    with running("tail", "--lines=0", "--follow", installed.log) as log:
+        installed.manager.run("kill", "-KILL", first)
+        log.wait_for("Worker . is ready")
+    assert installed.shows("MainPID", "NRestarts") == [process, "0"]
+    assert second in installed.manager.run("cat", children).split()
+
+    installed.manager.run("systemctl", "stop", SERVICE)
+    assert installed.shows("ActiveState", "Result") == ["inactive", "success"]
+    log_text = installed.log.read_text()
+    assert "Traceback" not in log_text
+    assert len(re.findall("has stopped: status 0", log_text)) == 2

@@ -11,7 +11,14 @@ from caller import Caller
 from logged import LINE, Someone, lines, objects, raise_error
 from processes import running
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.logger import ILogObserver, Logger, LogLevel, STDLibLogObserver, globalLogPublisher
+from twisted.logger import (
+    ILogObserver,
+    Logger,
+    LogLevel,
+    STDLibLogObserver,
+    formatEvent,
+    globalLogPublisher,
+)
 from twisted.python import log as legacy_log
 from twisted.python.failure import Failure
 
@@ -234,6 +241,33 @@ def test_twist_logs_to_its_file_through_the_observer() -> None:
     assert lines(written) == [("DEBUG", "x", "here")]
     assert runner["fileLogObserverFactory"](written) is observer
     assert runner["logLevel"] is LogLevel.debug
+
+
+# Of other processes
+
+
+def test_a_line_of_another_process_is_written_as_it_is(log_stdout: io.StringIO) -> None:
+    logs.start(None, Levels("ERROR"), Outbox())
+
+    logs.pass_on("2026-01-31 12:00:00 [INFO] session[2]: Grüße")
+
+    assert log_stdout.getvalue() == "2026-01-31 12:00:00 [INFO] session[2]: Grüße\n"
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_where_the_operator_chose_a_log_lines_of_another_process_go_there() -> None:
+    logs.start({"syslog": 1}, Levels("INFO"), Outbox())
+    events: list[Any] = []
+    hear: Any = events.append
+    globalLogPublisher.addObserver(hear)
+    try:
+        logs.pass_on("2026-01-31 12:00:00 [INFO] session[2]: {here}")
+    finally:
+        globalLogPublisher.removeObserver(hear)
+
+    assert [formatEvent(event) for event in events] == [
+        "2026-01-31 12:00:00 [INFO] session[2]: {here}"
+    ]
 
 
 # JSON

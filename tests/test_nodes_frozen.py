@@ -28,39 +28,44 @@ def test_a_node_stands_still_and_goes_on(redis: RedisServer, tmp_path: Path) -> 
         register(sleeper, "plain", "lab") as plain,
         register(sleeper, "robbed", "lab") as robbed,
         register(sleeper, "resuming", "lab", resume=True) as resuming,
+        register(sleeper, "goes on", "lab", resume=True) as goes_on,
         register(sleeper, "friend", "home") as friend,
     ):
-        wait_for_agreement(watch, plain, robbed, resuming)
+        wait_for_agreement(watch, plain, robbed, resuming, goes_on)
         to_resuming = Numbered(watch, resuming)
 
         sleeper.freeze()
         frozen_at = time.monotonic()
-        while told_of(watch)[3:] not in (
+        while told_of(watch)[4:] not in (
             [left("plain"), left("robbed")],
             [left("robbed"), left("plain")],
         ):
             watch.hear()
         assert time.monotonic() < frozen_at + ANNOUNCED
         with register(awake, "robbed", "lab", client_type="heir") as heir:
-            assert set(heir.answer["peers"]) == {"watch", "resuming"}
+            assert set(heir.answer["peers"]) == {"watch", "resuming", "goes on"}
             assert watch.hear() == joined("robbed", "heir")
+            elsewhere = goes_on.resume(awake, is_patient=True)
             talk(frozen_at + STILL - time.monotonic(), to_resuming)
             plain.say(type="message", target_id="watch", data="said to one that stands still")
             sleeper.thaw()
 
             assert robbed.hear_close() == 4409
+            assert goes_on.hear_close() == 4409
             assert watch.hear_type("peer_joined") == joined("plain")
             settle(to_resuming)
-            wait_for_agreement(watch, plain, heir, resuming)
-            for sender in (watch, plain, heir, resuming):
+            everybody = {watch, plain, heir, resuming, elsewhere}
+            # What one had heard whose node did not answer is not known: it knows by `peers`.
+            wait_for_agreement(watch, plain, heir, resuming, also=[elsewhere])
+            for sender in everybody:
                 sender.say(type="message", data=f"from {sender.client_id}")
-            for target in (watch, plain, heir, resuming):
-                for sender in {watch, plain, heir, resuming} - {target}:
+            for target in everybody:
+                for sender in everybody - {target}:
                     told = f"from {sender.client_id}"
                     if not any(message.get("data") == told for message in target.received):
                         target.hear_data(told)
-            # Of the one that may come back nobody heard.
-            assert told_of(watch, "resuming") == [joined("resuming")]
+            # Of those that may come back nobody heard.
+            assert told_of(watch, "resuming", "goes on") == [joined("resuming"), joined("goes on")]
             assert told_of(watch)[-2:] == [joined("robbed", "heir"), joined("plain")]
             assert told_of(heir) == [joined("plain")]
             assert told_of(resuming, "robbed") == [left("robbed"), joined("robbed", "heir")]

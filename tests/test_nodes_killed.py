@@ -91,7 +91,7 @@ def test_those_who_may_come_back_are_given_their_window(three: list[Node]) -> No
         victim.kill()
         killed_at = time.monotonic()
 
-        with resume_patiently(clients[0], other) as soon:
+        with clients[0].resume(other, is_patient=True) as soon:
             assert time.monotonic() < killed_at + ANNOUNCED
             until(lambda: is_kept(watch, "late"), ANNOUNCED)
             watch.say(type="message", target_id="late", data="waits")
@@ -107,21 +107,58 @@ def test_those_who_may_come_back_are_given_their_window(three: list[Node]) -> No
                 assert told_of(watch)[len(names) :] == [left("never")]
 
 
+def test_all_nodes_die_and_others_take_their_place(redis: RedisServer, tmp_path: Path) -> None:
+    with nodes(redis.url, redis.url, cwd=tmp_path) as (one, other):
+        stays = register(one, "stays", "lab", resume=True)
+        plain = register(other, "plain", "lab")
+        wait_for_agreement(stays, plain)
+        one.kill()
+        other.kill()
+    with (
+        nodes(redis.url, redis.url, cwd=tmp_path) as (one, other),
+        stays.resume(one, is_patient=True) as back,
+        register(other, "plain", "lab") as again,
+    ):
+        # What it had heard is not known any more: it knows by `peers` who is there.
+        wait_for_agreement(again, also=[back])
+        back.say(type="message", target_id="plain", data="here I am")
+        again.hear_data("here I am")
+
+
+def test_nothing_is_left_in_redis_of_those_who_are_gone(
+    three: list[Node], redis: RedisServer
+) -> None:
+    victim, one, other = three
+    with (
+        register(one, "mover", "lab", resume=True) as mover,
+        register(other, "pc", "lab") as pc,
+        register(victim, "plain", "lab") as plain,
+        register(victim, "away", "elsewhere", resume=True) as away,
+    ):
+        wait_for_agreement(mover, pc, plain)
+        away.lose()
+        mover.lose()
+        with mover.resume(victim) as back, back.resume(other) as again:
+            again.say(type="register", client_id="mover", room_id="another", resume=True)
+            again.hear_type("registered")
+            pc.say(type="leave")
+            pc.hear_until_answered()
+            assert redis.execute("KEYS", "vislam:room:*")
+            victim.kill()
+    until(lambda: is_empty(redis), ANNOUNCED + WINDOW + AT_ONCE)
+    assert redis.execute("ZCARD", "vislam:leases") == redis.execute("HLEN", "vislam:epochs") == 2
+
+
+def is_empty(redis: RedisServer) -> bool:
+    """Tell whether Redis knows of nodes and of nobody else."""
+    keys = {key.decode() for key in redis.execute("KEYS", "*")}
+    return keys <= {"vislam:epochs", "vislam:leases", "vislam:beats"}
+
+
 def hear_of(watch: Client, *messages: dict[str, str]) -> None:
     """Wait until a client has heard all of some messages."""
     while not all(message in watch.received for message in messages):
         watch.hear()
-
-
-def resume_patiently(client: Client, node: Node) -> Client:
-    """Return the client that has come back, after it was told to wait or not."""
-    with Caller(node.url) as caller:
-        caller.say(type="resume", resume_token=client.token, received=len(client.received))
-        answer = caller.hear()
-    if answer["type"] == "error":
-        assert answer["code"] == "unavailable"
-        time.sleep(answer["retry_after_ms"] / 1000)
-    return client.resume(node)
 
 
 def is_kept(watch: Client, client_id: str) -> bool:

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,6 +28,7 @@ from twisted_signal.notify import (
 )
 from twisted_signal.registry import Room
 from twisted_signal.server import SignalFactory
+from twisted_signal.service import SignalService
 
 
 @pytest.fixture
@@ -43,7 +45,12 @@ class Stage:
         self.reactor = cast("Any", Running())
         self.listens: Deferred[bool] = Deferred()
         self.factory = SignalFactory(self.reactor, limits=Limits(drain_timeout=7))
-        server: Any = SimpleNamespace(factory=self.factory, when_listening=lambda: self.listens)
+        server: Any = SimpleNamespace(
+            factory=self.factory,
+            when_listening=lambda: self.listens,
+            stop_timeout=self.factory.limits.drain_timeout,
+        )
+        server.summary = partial(SignalService.summary, server)
         self.notifier = Notifier(self.reactor, server, address, environment)
         self.notifier.startService()
 

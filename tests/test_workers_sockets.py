@@ -86,6 +86,26 @@ async def test_a_local_socket_and_one_of_systemds_are_one_for_all(tmp_path: Path
 
 
 @pytest_twisted.ensureDeferred
+async def test_where_there_cannot_be_more_there_is_one_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[socket.socket] = []
+
+    def companion(first: socket.socket, _backlog: int) -> socket.socket:
+        if made:
+            raise OSError(24, "Too many open files")
+        made.append(first.dup())
+        return made[0]
+
+    monkeypatch.setattr("twisted_signal.workers.sockets._companion", companion)
+    shared = opened("tcp:0:interface=127.0.0.1")
+
+    assert len(shared.sockets) == 1
+    assert made[0].fileno() == -1
+    await shared.stopService()
+
+
+@pytest_twisted.ensureDeferred
 async def test_elsewhere_than_on_linux_there_is_one_for_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,14 +1,12 @@
 """The place of a worker, with processes that a test makes up."""
 
 import signal
-import socket
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
+from fake_processes import FakeProcess, FakeReactor
+from twisted.internet.error import ProcessDone, ProcessTerminated
 
 from twisted_signal.workers.launch import Launch, Launcher
 from twisted_signal.workers.worker import (
@@ -20,49 +18,6 @@ from twisted_signal.workers.worker import (
     Worker,
     how_it_ended,
 )
-
-
-class FakeProcess:
-    """A process. `signals`: what it was sent."""
-
-    def __init__(self, pid: int, protocol: Any, launch: dict[str, Any]) -> None:
-        self.pid = pid
-        self.protocol = protocol
-        self.launch = launch
-        self.signals: list[str] = []
-        self.has_ended = False
-
-    def signalProcess(self, name: str) -> None:
-        if self.has_ended:
-            raise ProcessExitedAlready
-        self.signals.append(name)
-
-    def end(self, error: BaseException) -> None:
-        self.has_ended = True
-        self.protocol.processEnded(Failure(error))
-
-    def tell(self, *assignments: str) -> None:
-        """Tell what a service manager is told."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto("\n".join(assignments).encode(), self.launch["env"]["NOTIFY_SOCKET"])
-
-
-class FakeReactor(Clock):
-    """A Clock that starts processes. `refusal`: why it cannot."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.processes: list[FakeProcess] = []
-        self.readers: list[Any] = []
-        self.refusal: OSError | None = None
-        self.addReader = self.readers.append
-        self.removeReader = self.readers.remove
-
-    def spawnProcess(self, protocol: Any, **launch: Any) -> FakeProcess:
-        if self.refusal is not None:
-            raise self.refusal
-        self.processes.append(FakeProcess(100 + len(self.processes), protocol, launch))
-        return self.processes[-1]
 
 
 class Stage:
@@ -89,8 +44,7 @@ class Stage:
         return self.reactor.processes[-1]
 
     def hear(self, *assignments: str) -> None:
-        self.process.tell(*assignments)
-        self.reactor.readers[0].doRead()
+        self.reactor.tell(self.process, *assignments)
 
     def tick(self, seconds: int) -> None:
         for _ in range(seconds):
@@ -202,7 +156,7 @@ def test_one_that_is_stopped_is_waited_for_and_no_other_follows(stage: Stage) ->
     assert gone.called
     assert stage.reactor.getDelayedCalls() == []
     assert stage.reactor.readers == []
-    assert not Path(stage.process.launch["env"]["NOTIFY_SOCKET"]).exists()
+    assert not Path(stage.process.place).exists()
 
 
 def test_one_that_has_just_ended_is_stopped_at_once(stage: Stage) -> None:

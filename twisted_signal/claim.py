@@ -68,7 +68,7 @@ class Claim:
         """Tell whether it is that id in that room which is claimed."""
         return (self.room_id, self.client_id) == (room_id, client_id)
 
-    def wait(self, before: "Claim | None", besides: Member | None) -> None:
+    def wait(self, before: "Claim | None", besides: Member | None = None) -> None:
         """The answer comes later.
 
         Args:

@@ -95,7 +95,7 @@ class Listening(Service):
         Raises:
             CannotStart: that is a reason not to start.
         """
-        _tell_operator(sentence)
+        tell_operator(sentence)
         raise CannotStart(sentence)
 
     @property
@@ -259,7 +259,7 @@ class SignalService(MultiService):
         yield maybeDeferred(self.outlasting.stopService)
 
 
-def _tell_operator(sentence: str) -> None:
+def tell_operator(sentence: str) -> None:
     """Write a line to the real stderr: twistd has put its log in the place of sys.stderr."""
     if sys.__stderr__ is not None:
         sys.__stderr__.write(f"vislam-signal: {sentence}\n")

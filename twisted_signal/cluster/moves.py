@@ -158,6 +158,9 @@ class Moves:
             self._unsure[record.place] = room_id, record, state
         elif reply == b"away":  # the other node is not there any more
             self._stay(room_id, record, state)
+        elif reply == b"gone" and record.place in self._state.places:
+            # Its client was to give it up for another one that it did not wait for.
+            self._state.scripts.restore(room_id, [self._stay(room_id, record, state)], ignore)
 
     def stays(self, place: str) -> bool:
         """Take a place back that was not handed over, as has turned out. Returns whether it was."""
@@ -166,7 +169,7 @@ class Moves:
             self._stay(*found)
         return found is not None
 
-    def _stay(self, room_id: str, record: Record, state: PlaceState) -> None:
+    def _stay(self, room_id: str, record: Record, state: PlaceState) -> Member:
         """Let a place be here on and on that was to go elsewhere."""
         self._state.passed_on.pop(record.place, None)
         registry = self._state.registry
@@ -180,6 +183,7 @@ class Moves:
         self._settle(member, record.resume_token, state)
         if room_id in self._replicas.stale:
             self._state.scripts.restore(room_id, [member], ignore)
+        return member
 
     def _record(self, member: Member, node: str) -> Record:
         joined_at_ms = member.joined_at_ns // 1_000_000

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from twisted_signal.cluster.scripts import Link
 from twisted_signal.cluster.wire import Answer, Item, Question, Say, encode
 from twisted_signal.errors import NodeUnreachable
-from twisted_signal.messages import Relayed, RelayedMessage
+from twisted_signal.messages import Relayed, RelayedToAll
 from twisted_signal.outbox import Outbox
 
 PATIENCE = 2.0
@@ -38,28 +38,32 @@ class Neighbour:
         self._of = of
         self._items: list[Item] = []
 
-    def say(self, place: str, client_id: str, message: Relayed) -> None:
+    def say(self, place: str, client_id: str, message: Relayed, hops: int = 0) -> None:
         """Pass a message on to a client there.
 
         Args:
             place: the client's.
             client_id: the client's, for the error.
+            hops: see `wire.Say`.
 
         Raises:
             NodeUnreachable: there is no way to it.
         """
         if self._of.link is None:
             raise NodeUnreachable(client_id)
+        if type(message) is not RelayedToAll:
+            self.tell(Say([place], message, hops))
+            return
         last = self._items[-1] if self._items else None
         if (
-            type(message) is RelayedMessage
-            and isinstance(last, Say)
-            and isinstance(last.message, RelayedMessage)
+            isinstance(last, Say)
+            and isinstance(last.message, RelayedToAll)
             and last.message.data is message.data
+            and last.hops == hops
         ):
-            last.places.append(place)  # it is for the whole room: it goes there once
+            last.places.append(place)  # it goes there once
         else:
-            self.tell(Say([place], message))
+            self.tell(Say([place], message, hops, is_for_all=True))
 
     def tell(self, item: Item) -> None:
         """Tell the node something at the end of the turn. It is lost where there is no way."""

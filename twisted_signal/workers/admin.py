@@ -24,7 +24,7 @@ from twisted_signal.admin.stream import CONTENT_TYPE
 from twisted_signal.inheritance import admin_path
 from twisted_signal.metrics import OPEN_METRICS, PREFIX, told
 from twisted_signal.web.answers import Answer, in_words
-from twisted_signal.workers.asking import Passage, Reply, ask, body_of
+from twisted_signal.workers.asking import NoAnswer, Passage, Reply, ask, body_of
 from twisted_signal.workers.parent import Parent
 from twisted_signal.workers.totals import Totals
 from twisted_signal.workers.worker import State, Worker
@@ -124,8 +124,8 @@ class ParentApi:
                 return refusal(
                     ApiError(HTTPStatus.BAD_REQUEST, "bad_path", "No URL is like this one.")
                 )
-            except Exception as error:
-                log.warning(events.WORKER_NOT_ASKED, worker.number, str(error) or repr(error))
+            except NoAnswer as error:
+                log.warning(events.WORKER_NOT_ASKED, worker.number, error)
                 if method == "POST":  # it may have been done
                     break
                 continue

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Generator
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from typing import Protocol as TypingProtocol
 
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IPushProducer, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, readBody
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
@@ -21,6 +22,10 @@ TIMEOUT = 5.0
 """Seconds that a worker has to answer."""
 HEADERS = ("Cache-Control", "Retry-After", "Allow", "X-Accel-Buffering")
 """Of an answer, those that are passed on; the others are made anew."""
+
+
+class NoAnswer(Exception):
+    """A worker does not answer. `str(error)` says why."""
 
 
 class Reply(NamedTuple):
@@ -82,14 +87,14 @@ def ask(
 
     Raises:
         ValueError: the target has characters that no URI has.
-        Exception: there is no answer.
+        NoAnswer: there is no answer.
     """
     pool = _QuietPool(reactor, persistent=False)
     agent = Agent.usingEndpointFactory(reactor, _Place(reactor, path), pool)
     headers = Headers({"Accept": [accept or "*/*"], "Content-Type": [JSON]})
     uri = f"http://localhost{target}".encode("ascii")
     asking: Deferred[Any] = agent.request(method.encode("ascii"), uri, headers)
-    response = yield asking.addTimeout(TIMEOUT, reactor)
+    response = yield asking.addTimeout(TIMEOUT, reactor).addErrback(_no_answer)
 
     def header(name: str) -> str | None:
         values = response.headers.getRawHeaders(name)
@@ -98,18 +103,6 @@ def ask(
     found = tuple((name, value) for name in HEADERS if (value := header(name)) is not None)
     status = HTTPStatus(response.code)
     return Reply(status, header("Content-Type") or "text/plain", found, response)
-
-
-@inlineCallbacks
-def body_of(reactor: Any, reply: Reply) -> Generator[Deferred[Any], Any, bytes]:
-    """Return all of an answer's body.
-
-    Raises:
-        Exception: it does not come.
-    """
-    reading: Deferred[Any] = readBody(reply.response)
-    body: bytes = yield reading.addTimeout(TIMEOUT, reactor)
-    return body
 
 
 class Ended(TypingProtocol):
@@ -154,3 +147,38 @@ class Passage(Protocol):
     def stopProducing(self) -> None:
         """The reader is gone. A hook of IPushProducer."""
         self.end()
+
+
+def body_of(reactor: Any, reply: Reply) -> "Deferred[bytes]":
+    """Return all of an answer's body, when it is there.
+
+    The Deferred fails with NoAnswer if it does not come.
+    """
+    parts: list[bytes] = []
+
+    def ended(*, is_whole: bool) -> None:
+        if whole.called:
+            return
+        if is_whole:
+            whole.callback(b"".join(parts))
+        else:
+            whole.errback(NoAnswer("The answer breaks off"))
+
+    def give_up(_: Deferred[bytes]) -> None:
+        passage.end()
+
+    whole: Deferred[bytes] = Deferred(give_up)
+    passage = Passage(parts.append, ended)
+    reply.response.deliverBody(passage)
+    return whole.addTimeout(TIMEOUT, reactor).addErrback(_no_answer)
+
+
+def _no_answer(failure: Failure) -> NoReturn:
+    """Raise NoAnswer for whatever went wrong."""
+    error = failure.value
+    reasons = getattr(error, "reasons", None)  # of twisted.web's own errors
+    if reasons:
+        error = reasons[0].value
+    if isinstance(error, CancelledError | TookTooLong):
+        raise NoAnswer(f"It takes longer than {TIMEOUT:.0f} s")
+    raise NoAnswer(str(error) or type(error).__name__)

@@ -15,8 +15,9 @@ from twisted_signal.addresses import is_local
 from twisted_signal.notify import EXTENSION
 from twisted_signal.options import Options
 from twisted_signal.server import warn_of_anybody
-from twisted_signal.service import CannotStart
+from twisted_signal.service import CannotStart, tell_operator
 from twisted_signal.signals import ReloadSignal, StopSignals
+from twisted_signal.text import quoted
 from twisted_signal.workers.launch import Launcher
 from twisted_signal.workers.sockets import SharedListening
 from twisted_signal.workers.worker import State, Worker
@@ -112,10 +113,9 @@ def _directory() -> str:
     try:
         return tempfile.mkdtemp(prefix="vislam-signal-", dir=place)
     except OSError as error:
-        raise CannotStart(
-            f"--workers needs a directory for sockets, and cannot make it in {place}:"
-            f" {error.strerror}"
-        ) from None
+        sentence = f"--workers: cannot make a directory in {quoted(place)}: {error.strerror}"
+        tell_operator(sentence)
+        raise CannotStart(sentence) from None
 
 
 class Parent(MultiService):

@@ -52,7 +52,15 @@ class SharedListening(Listening):
             return []
         # Only now: nobody else, not even of this user, may listen at the port together with these.
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        return [_companion(first, port.backlog) for _ in range(self._workers - 1)]
+        made: list[socket.socket] = []
+        try:
+            for _ in range(self._workers - 1):
+                made.append(_companion(first, port.backlog))  # noqa: PERF401 - some are closed again
+        except OSError:  # the system does not want to, or there are no more descriptors
+            for one in made:
+                one.close()
+            return []
+        return made
 
 
 def _companion(first: socket.socket, backlog: int) -> socket.socket:

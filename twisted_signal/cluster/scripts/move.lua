@@ -2,11 +2,14 @@
 -- ARGV: 3 room_id, 4 client_id, 5 place, 6 the other node, 7 what it has to know of the place,
 -- 8 resume_token.
 --
--- Returns ok, gone where the place is not this node's, or away where the other node is not there.
+-- Returns ok, gone where there is no such place, elsewhere where another node has taken it over, or
+-- away where the other node is not there.
 local room_id, to = ARGV[3], ARGV[6]
 local record = find(ARGV[4])
-if not record or record[PLACE] ~= ARGV[5] or record[NODE] ~= me then
+if not record or record[PLACE] ~= ARGV[5] then
     return 'gone'
+elseif record[NODE] ~= me then
+    return 'elsewhere'
 end
 if redis.call('HEXISTS', KEYS[1], to) == 0 or not is_listening(to) then
     return 'away'
