@@ -19,7 +19,8 @@ from typed import parse
 from twisted_signal import tap
 from twisted_signal.inheritance import VARIABLE, Inheritance
 from twisted_signal.options import Options
-from twisted_signal.service import CannotStart, SignalHandler, SignalService
+from twisted_signal.service import CannotStart, SignalService
+from twisted_signal.signals import SignalHandler
 from twisted_signal.workers.parent import Parent
 
 pytestmark = pytest.mark.usefixtures("started_logs")
