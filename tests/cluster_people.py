@@ -324,3 +324,22 @@ def everybody_reads(people: Iterable[Person]) -> None:
     """Let all read what has come."""
     for person in people:
         person.read()
+
+
+def enters(
+    stage: Stage,
+    name: str,
+    client_id: str,
+    room_id: str = "lab",
+    *,
+    resume: bool = False,
+    number: int | None = None,
+) -> Person:
+    """Return a client that has registered at a node, and knows that it is in the room."""
+    person = Person(sum(map(ord, client_id)) if number is None else number, stage)
+    person.connect(name)
+    person.register(client_id, room_id, resume=resume)
+    stage.settle()
+    person.read()
+    assert person.place is not None, person.errors
+    return person
