@@ -171,6 +171,11 @@ class Person:
         self.line.say(Register(client_id, room_id, "pc", resume=resume))
         self.read()
 
+    def registration(self, client_type: str) -> Register:
+        """Return what makes it another kind of client."""
+        assert self.place is not None
+        return Register(self.place.client_id, self.place.room_id, client_type)
+
     def resume(self, name: str) -> None:
         """Come back to its place by a new connection."""
         assert self.place is not None

@@ -88,16 +88,16 @@ class Moved(OfMember, frozen=True, tag="moved"):
 
 
 class Handed(OfMember, frozen=True, tag="handed"):
-    """Another node hands a place over to this one. `records`: see Entered."""
+    """Another node hands a place over to this one. `records`: of all in the room."""
 
     state: PlaceState
-    records: list[Record] | None
+    records: list[Record]
 
 
 class Adopted(OfMember, frozen=True, tag="adopted"):
-    """The place of a node that is gone is this one's. `records`: see Entered."""
+    """The place of a node that is gone is this one's. `records`: of all in the room."""
 
-    records: list[Record] | None
+    records: list[Record]
 
 
 class Restored(Struct, array_like=True, frozen=True, tag="restored"):
