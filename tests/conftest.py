@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dealers import dealer
 from nodes import Dealt, nodes
 from processes import Restarted, Server, server
 from redis_server import RedisServer, redis_server
@@ -93,9 +94,9 @@ def signal_server(
     with (
         redis_server(cwd) as shared,
         nodes(shared.url, shared.url, cwd=cwd) as dealt,
-        way(*(node.port for node in dealt)) as dealer,
+        dealer(*(node.port for node in dealt)) as dealing,
     ):
-        yield Dealt(dealt, dealer)
+        yield Dealt(dealt, dealing.url)
 
 
 @pytest.fixture

@@ -76,8 +76,10 @@ def in_words(reason: BaseException | None) -> str:
             text = f"Redis says: {reason}"
         case error.ConnectError(osError=int(number)):
             text = os.strerror(number).lower()
+        case OpenSSL.SSL.Error(args=[[[*_, str(last)], *_]] | [int(), str(last)]):
+            text = f"TLS failed: {last}"
         case OpenSSL.SSL.Error():
-            text = f"TLS failed: {', '.join(each[-1] for each in reason.args[0])}"
+            text = "TLS failed"
         case _:
             text = str(reason) or type(reason).__name__
     return _shortened(text).removesuffix(".")
