@@ -8,7 +8,7 @@ import pytest
 from plain import raw
 
 from twisted_signal.cluster.neighbours import PATIENCE, Neighbours
-from twisted_signal.cluster.wire import Question, Say
+from twisted_signal.cluster.wire import From, Question, Say
 from twisted_signal.errors import NodeUnreachable
 from twisted_signal.messages import RelayedIceCandidate, RelayedMessage, RelayedToAll
 from twisted_signal.outbox import Outbox
@@ -37,6 +37,7 @@ class Made:
         self.neighbours = Neighbours("me", self.outbox, self.failed.append)
         self.link = self.neighbours.link = Published()
         self.answers: list[str | None] = []
+        self.neighbours.epoch = 7
 
 
 def message(text: str) -> RelayedMessage:
@@ -50,7 +51,7 @@ def test_all_of_a_turn_goes_out_at_once_to_each_node() -> None:
             made.neighbours.of(name).say("p.1", "y", RelayedIceCandidate("x", raw(name)))
         assert made.link.payloads == []
     assert [name for name, _ in made.link.payloads] == ["b", "c"]
-    assert [len(items) for _, items in made.link.payloads] == [2, 1]
+    assert [len(items) for _, items in made.link.payloads] == [3, 2]
     assert (made.neighbours.batches, made.neighbours.messages) == (2, 3)
 
 
@@ -58,7 +59,13 @@ def test_what_is_said_outside_of_a_turn_goes_out_at_once() -> None:
     made = Made()
     made.neighbours.of("b").say("p.1", "y", message("hi"))
     assert made.link.payloads == [
-        ("b", [["say", ["p.1"], {"type": "message", "sender_id": "x", "data": "hi"}, 0, False]])
+        (
+            "b",
+            [
+                ["from", "me", 7],
+                ["say", ["p.1"], {"type": "message", "sender_id": "x", "data": "hi"}, 0, False],
+            ],
+        )
     ]
 
 
@@ -71,7 +78,7 @@ def test_what_is_for_a_whole_room_goes_to_a_node_once() -> None:
         made.neighbours.of("b").say("p.3", "y", other)
         made.neighbours.of("b").say("p.4", "y", RelayedToAll("x", other.data))
         made.neighbours.of("b").say("p.5", "y", RelayedToAll("x", other.data), hops=1)
-    [[_, items]] = made.link.payloads
+    [[_, [_, *items]]] = made.link.payloads
     assert [item[1] for item in items] == [["p.1", "p.2"], ["p.3"], ["p.4"], ["p.5"]]
     assert [item[4] for item in items] == [True, False, True, True]
 
@@ -155,3 +162,13 @@ def test_what_is_gathered_can_be_sent_before_something_else() -> None:
         made.neighbours.flush()
         assert len(made.link.payloads) == 1
     assert len(made.link.payloads) == 1
+
+
+def test_what_a_node_said_before_it_was_away_is_late_until_it_is_forgotten() -> None:
+    neighbours = Made().neighbours
+    assert not neighbours.is_late(From("b", 5))
+    assert not neighbours.is_late(From("b", 6))
+    assert neighbours.is_late(From("b", 5))
+    assert not neighbours.is_late(From("c", 5))
+    neighbours.see(["c"])
+    assert neighbours._epochs == {"c": 5}

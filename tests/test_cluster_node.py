@@ -265,3 +265,27 @@ def test_a_place_that_is_not_there_is_not_alive() -> None:
     a.turn(lambda: a.node.neighbours.ask("b", "alive", "b.77", answers.append))
     stage.settle()
     assert answers == [None]
+
+
+def test_what_was_said_before_the_way_broke_does_not_arrive_after_what_is_said_now() -> None:
+    stage = Stage()
+    x, y = two(stage)
+    stage.is_paused = True
+    x.tell("y")
+    a = stage.nodes["a"]
+    a.lose(late=1)
+    x.read()
+    assert x.errors == ["peer_unreachable"]
+    stage.is_paused = False
+    a.connect()
+    assert a.link is not None
+    [late] = stage.late
+    while not a.node.is_up or a.link.commands or a.link.replies:
+        next(iter(a.steps()))()
+    said = x.tell("y")
+    while a.link.commands:
+        a.link.run()
+    stage.settle()  # and only now what had waited with the connection that broke
+    assert not late.commands
+    y.read()
+    assert y.got == [(x.number, said)]

@@ -32,6 +32,7 @@ STATE = wire.PlaceState(
         wire.Restored("lab", [RECORD], ["a.1"]),
         wire.Reaped(),
         wire.Inventory({"b.1": ("lab", "x")}),
+        wire.From("a", 1_795_417_440_399_364),
         wire.Say(["b.1", "b.2"], RelayedOffer("x", raw({"sdp": "…"}))),
         wire.Undelivered("lab", "x", "peer_not_found", "There is none.", None),
         wire.Question("a", 1, "alive", "b.1"),

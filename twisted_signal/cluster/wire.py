@@ -123,6 +123,18 @@ class Inventory(Struct, array_like=True, frozen=True, tag="inventory"):
     members: dict[str, tuple[str, str]]
 
 
+class From(Struct, array_like=True, frozen=True, tag="from"):
+    """Stands before what clients say. What a node said before it was away is not heard after that.
+
+    Attributes:
+        node: who says it.
+        epoch: since when it has not been away, as `hello` told.
+    """
+
+    node: str
+    epoch: int
+
+
 class Say(Struct, array_like=True, frozen=True, tag="say"):
     """What a peer says to peers on another node.
 
@@ -182,6 +194,7 @@ Item = (
     | Restored
     | Reaped
     | Inventory
+    | From
     | Say
     | Undelivered
     | Question
