@@ -165,10 +165,12 @@ class Person:
         """Connect to a node."""
         self.line = Line(self, self.stage.nodes[name])
 
-    def register(self, client_id: str, room_id: str, *, resume: bool = False) -> None:
+    def register(
+        self, client_id: str, room_id: str, *, resume: bool = False, client_type: str = "pc"
+    ) -> None:
         assert self.line is not None
         self.waits = True
-        self.line.say(Register(client_id, room_id, "pc", resume=resume))
+        self.line.say(Register(client_id, room_id, client_type, resume=resume))
         self.read()
 
     def registration(self, client_type: str) -> Register:
