@@ -70,7 +70,9 @@ class Line(PlainClient):
         stage.later(stage.limits.probe_timeout, lambda: self._is_silent(answered))
 
     def _is_silent(self, answered) -> None:  # type: ignore[no-untyped-def] # as above
-        if self.node.runs:
+        if self.node.is_frozen:
+            self.node.stage.later(1, lambda: self._is_silent(answered))
+        elif not self.node.is_dead:
             self.node.turn(lambda: answered(False))  # noqa: FBT003 - as above
 
     def say(self, message: ClientMessage) -> None:
@@ -322,3 +324,22 @@ def everybody_reads(people: Iterable[Person]) -> None:
     """Let all read what has come."""
     for person in people:
         person.read()
+
+
+def enters(
+    stage: Stage,
+    name: str,
+    client_id: str,
+    room_id: str = "lab",
+    *,
+    resume: bool = False,
+    number: int | None = None,
+) -> Person:
+    """Return a client that has registered at a node, and knows that it is in the room."""
+    person = Person(sum(map(ord, client_id)) if number is None else number, stage)
+    person.connect(name)
+    person.register(client_id, room_id, resume=resume)
+    stage.settle()
+    person.read()
+    assert person.place is not None, person.errors
+    return person

@@ -313,6 +313,11 @@ class Stage:
             steps[0]()
         raise AssertionError("it does not come to rest")
 
+    def until(self, condition: Callable[[], object]) -> None:
+        """Let one thing after the other happen, until something is so."""
+        while not condition():
+            self.steps()[0]()
+
     def pass_time(self, seconds: float, *, settles: bool = True) -> None:
         """Let time go by. `settles`: whether things get through meanwhile."""
         for _ in range(round(seconds / TICK)):

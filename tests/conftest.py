@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from dealers import dealer
 from nodes import Dealt, nodes
 from processes import Restarted, Server, server
 from redis_server import RedisServer, redis_server
@@ -21,6 +22,7 @@ from twisted_signal.event_log import EventLogger
 from twisted_signal.log_levels import Levels, set_level
 from twisted_signal.logs import observer
 from twisted_signal.outbox import Outbox
+from twisted_signal.registry import Registry
 from twisted_signal.signals import ReloadSignal, StopSignals
 
 
@@ -44,15 +46,36 @@ def company(
         yield
 
 
-PLAYED_AGAIN = {"test_asyncapi", "test_client_shells", "test_protocol_page", "test_server"}
-"""Modules whose tests with a server, which are about what it says to clients, are run a second time
-against two nodes that share a Redis: nobody shall see a difference."""
+PLAYED_AGAIN = {
+    "signal_server": {"test_asyncapi", "test_client_shells", "test_protocol_page", "test_server"},
+    "registry": {"test_relay", "test_session"},
+}
+"""By a fixture, the modules whose tests with it are about what clients are told. They run a second
+time against two nodes: nobody shall see a difference."""
+LOOK_INSIDE = {
+    "test_the_end_of_the_first_claimant_touches_nothing_of_the_second",  # at the rooms
+    "test_the_log_tells_who_came_said_something_and_left",
+    "test_a_line_is_about_who_caused_it",
+}
+"""Tests among them that look at one server from inside, or at its log: each node has its own."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let the tests with a server run again against two nodes, where that is to be shown."""
-    if metafunc.module.__name__ in PLAYED_AGAIN and "signal_server" in metafunc.fixturenames:
-        metafunc.parametrize("signal_server", ["node", "nodes"], indirect=True, scope="module")
+    """Let tests run again against two nodes, where that is to be shown."""
+    for fixture, modules in PLAYED_AGAIN.items():
+        if metafunc.module.__name__ in modules and fixture in metafunc.fixturenames:
+            kinds = ["node", "nodes"][: 1 if metafunc.function.__name__ in LOOK_INSIDE else 2]
+            metafunc.parametrize(fixture, kinds, indirect=True)
+
+
+@pytest.fixture
+def registry(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The rooms of a server; or of the first of two nodes, to which clients are dealt out."""
+    if getattr(request, "param", "node") == "node":
+        return Registry()
+    from dealt import dealt_registry  # which loads Lua
+
+    return dealt_registry(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +94,9 @@ def signal_server(
     with (
         redis_server(cwd) as shared,
         nodes(shared.url, shared.url, cwd=cwd) as dealt,
-        way(*(node.port for node in dealt)) as dealer,
+        dealer(*(node.port for node in dealt)) as dealing,
     ):
-        yield Dealt(dealt, dealer)
+        yield Dealt(dealt, dealing.url)
 
 
 @pytest.fixture

@@ -194,6 +194,8 @@ class Numbered:
     """Seconds between two, which keeps the client below its rate."""
 
     def __init__(self, sender: Client, target: Client) -> None:
+        """Begin as soon as the sender's node knows of the target."""
+        until(lambda: target.client_id in sender.peers())
         self.sender = sender
         self.target = target
         self.sent = 0

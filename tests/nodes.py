@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from processes import PATIENCE, Server, first_match
-from ways import Way
 
 from twisted_signal.admin_client import AdminClient, AdminError
 
@@ -101,9 +100,10 @@ class Dealt:
     It has of a Server what tests of a server use.
     """
 
-    def __init__(self, dealt: Sequence[Node], dealer: Way) -> None:
+    def __init__(self, dealt: Sequence[Node], url: str) -> None:
+        """`url`: of what deals them out."""
         self._nodes = dealt
-        self.url = dealer.url
+        self.url = url
         self.process = self
 
     @property

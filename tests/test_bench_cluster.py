@@ -109,7 +109,6 @@ def test_each_benchmark_writes_its_own_part_of_the_results(tmp_path: Path) -> No
             {"sizes": [2, 4], "members": 8, "units": 10},
             {"join, 2": 8, "relay, 2": 10, "join, 4": 8, "relay, 4": 10},
         ),
-        ("rest", {"seconds": 1}, {"": 1}),
     ],
 )
 def test_a_workload_runs_on_a_server_without_a_cluster(

@@ -4,9 +4,10 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import pytest
 import pytest_twisted
@@ -16,11 +17,14 @@ from recorded_core import RecordedCore
 from redis_server import RedisServer, redis_server, sentinel
 from twisted.internet import reactor
 from twisted.internet.defer import maybeDeferred
+from twisted.internet.error import ConnectError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from ways import way
 
 from twisted_signal import events
 from twisted_signal.cluster.address import redis_address
-from twisted_signal.cluster.endpoints import Endpoints
+from twisted_signal.cluster.endpoints import CONNECT_TIMEOUT, Endpoints
 from twisted_signal.cluster.redis import CHANNEL, RedisLink
 from twisted_signal.cluster.scripts import LOST
 from twisted_signal.outbox import Outbox
@@ -94,14 +98,16 @@ async def test_what_is_called_and_published_is_done_and_answered_in_order(
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("is_gathered", [True, False])
 async def test_what_is_published_in_one_turn_goes_out_at_once(
-    core: RecordedCore, redis: RedisServer
+    is_gathered: bool, core: RecordedCore, redis: RedisServer
 ) -> None:
-    async with linked(core, redis.url):
+    async with linked(core, redis.url) as link:
         await core.until_told("connected")
         reads_before = _info(redis, "stats", "total_reads_processed")
-        for number in range(1000):
-            core.publish("one", b"%d" % number)
+        with link._outbox if is_gathered else nullcontext():
+            for number in range(1000):
+                core.publish("one", b"%d" % number)
         await core.until(lambda: len(core.told) == 1 + 2 * 1000)
 
         assert core.told.count(("answer", 1)) == 1000
@@ -529,3 +535,62 @@ async def test_a_node_that_stops_while_redis_is_away_just_stops(
 
     assert core.told == []
     assert [call for call in reactor.getDelayedCalls() if "Link" in str(call)] == []
+
+
+def test_tries_become_rare_up_to_every_two_seconds(core: RecordedCore) -> None:
+    network = MemoryReactorClock()
+    address = redis_address("redis://127.0.0.1")
+    link = RedisLink(network, Outbox(), Endpoints(address), core, SCRIPTS)
+    link.startService()
+    pauses = []
+    for attempt in range(8):
+        assert len(network.tcpClients) == attempt + 1
+        *_, (_, _, factory, _, _) = network.tcpClients
+        factory.clientConnectionFailed(cast("Any", None), Failure(ConnectError()))
+        began = network.seconds()
+        while len(network.tcpClients) == attempt + 1:
+            network.advance(0.01)
+        pauses.append(network.seconds() - began)
+
+    for pause, longest in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1.6, 2, 2, 2), strict=True):
+        assert longest / 2 <= pause <= longest + 0.02
+    link.stopService()
+    assert network.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("redis://127.0.0.1", "Redis does not answer"),
+        (
+            "redis+sentinel://127.0.0.1,127.0.0.2/main",
+            (
+                "no Sentinel tells of a master (127.0.0.1:26379: Redis does not answer;"
+                " 127.0.0.2:26379: Redis does not answer)"
+            ),
+        ),
+    ],
+)
+def test_a_network_that_answers_nothing_is_told_of(
+    url: str, complaint: str, core: RecordedCore
+) -> None:
+    network = MemoryReactorClock()
+    link = RedisLink(network, Outbox(), Endpoints(redis_address(url)), core, SCRIPTS)
+    link.startService()
+
+    network.pump([CONNECT_TIMEOUT / 2] * 5)
+
+    assert link.complaint() == f"Redis is away: {complaint}"
+    link.stopService()
+
+
+def test_a_node_that_stops_asks_no_other_sentinel(core: RecordedCore) -> None:
+    network = MemoryReactorClock()
+    address = redis_address("redis+sentinel://127.0.0.1,127.0.0.2/main")
+    link = RedisLink(network, Outbox(), Endpoints(address), core, SCRIPTS)
+    link.startService()
+
+    link.stopService()
+
+    assert len(network.tcpClients) == 1
+    assert network.getDelayedCalls() == []

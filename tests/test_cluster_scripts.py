@@ -135,8 +135,8 @@ class Caller:
         member = (room_id, client_id, place, "pc", JOINED_AT, token)
         return self.run("join", room_id, *member, most, instead_of, *leaving)
 
-    def leave(self, client_id: str, place: str, room_id: str = ROOM) -> Any:
-        return self.run("leave", room_id, room_id, client_id, place)
+    def leave(self, client_id: str, place: str, room_id: str = ROOM, told: str = "") -> Any:
+        return self.run("leave", room_id, room_id, client_id, place, told or self.name)
 
     def restore(
         self, *members: tuple[str, str, str], is_away: bool = False, room_id: str = ROOM
@@ -153,11 +153,19 @@ class Caller:
     def change(self, client_id: str, place: str, client_type: str, token: str = "") -> Any:
         return self.run("change", ROOM, ROOM, client_id, place, client_type, token)
 
+    def inventory(self) -> Any:
+        self.hear()
+        assert self.run("inventory", None) == b"ok"
+        [[name, members]] = self.hear()
+        assert name == "inventory"
+        return members
+
     def reap(self, node: str, most: int = 100) -> Any:
         return self.run("reap", None, LEASE_MS, node, most)
 
-    def beat(self) -> Any:
-        return self.run("beat", None, LEASE_MS)
+    def beat(self, *, is_whole: bool = True) -> Any:
+        reply = self.run("beat", None, LEASE_MS, int(is_whole))
+        return reply if reply == STALE else [sorted(names) for names in reply]
 
 
 def record(order: int, node: str, place: str, client_id: str, token: str = "") -> list[Any]:
@@ -177,7 +185,7 @@ def b(redis: Redis) -> Caller:
 def keys(redis: Redis) -> set[str]:
     """Return the keys but those of the nodes themselves."""
     found = {key.decode() for key in redis.execute("KEYS", "*")}
-    return found - {EPOCHS, LEASES, BEATS}
+    return found - {EPOCHS, LEASES, BEATS, "vislam:returning"}
 
 
 def age(redis: Redis, node: str, milliseconds: int) -> None:
@@ -281,6 +289,14 @@ def test_the_others_hear_who_left_and_nothing_remains_of_a_room(a: Caller, b: Ca
     assert keys(a.redis) == set()
 
 
+def test_a_node_hears_what_is_news_to_itself(a: Caller) -> None:
+    a.join("x", "a.1")
+    a.join("y", "a.2")
+    a.hear()
+    a.leave("x", "a.1", told="nobody")
+    assert a.hear() == [["left", ROOM, "x", "a.1", "left"]]
+
+
 def test_nobody_leaves_another_s_place(a: Caller, b: Caller) -> None:
     a.join("x", "a.1")
     b.leave("x", "a.1")
@@ -336,8 +352,7 @@ def test_a_place_that_moves_is_told_to_its_new_node_with_all_and_to_the_others(
     assert (name, room_id, moved, state) == ("handed", ROOM, x, {"kept": None})
     assert sorted(records) == [x, y]
     assert a.hear() == []
-    assert a.run("inventory", None) == []
-    assert b.run("inventory", None)[0] == b"a.1"
+    assert (a.inventory(), b.inventory()) == ({}, {"a.1": [ROOM, "x"]})
     assert c.run("find", None, "u" * 48)[1] == msgspec.json.encode(x).replace(b"/", b"\\/")
 
 
@@ -351,7 +366,7 @@ def test_a_place_does_not_go_to_a_node_that_is_away_or_does_not_listen(
     silent.hello()
     assert a.move("x", "a.2", "silent", "t" * 48) == b"gone"
     assert a.move("x", "a.1", "silent", "t" * 48) == b"ok"
-    assert a.move("x", "a.1", "silent", "t" * 48) == b"gone"
+    assert a.move("x", "a.1", "silent", "t" * 48) == b"elsewhere"
 
 
 def test_a_place_does_not_go_to_a_node_that_says_hello_and_hears_nothing(
@@ -382,9 +397,17 @@ def test_what_was_said_before_a_hello_is_refused_after_it(a: Caller) -> None:
 
 
 def test_a_beat_tells_who_is_there_and_whose_lease_is_over(a: Caller, b: Caller) -> None:
-    assert [sorted(names) for names in a.beat()] == [[b"a", b"b"], []]
+    assert a.beat() == [[b"a", b"b"], [], [b"b"]]
     age(a.redis, "b", LEASE_MS + 1)
-    assert a.beat() == [[b"a"], [b"b"]]
+    assert a.beat() == [[b"a"], [b"b"], [b"b"]]
+
+
+def test_who_has_not_put_all_its_members_back_is_known(a: Caller, b: Caller) -> None:
+    assert a.beat(is_whole=False) == [[b"a", b"b"], [], [b"a", b"b"]]
+    b.beat()
+    assert a.beat(is_whole=False)[2] == [b"a"]
+    assert a.beat()[2] == []
+    assert a.redis.execute("EXISTS", "vislam:returning") == 0
 
 
 def test_no_lease_is_over_where_redis_itself_was_away(a: Caller, b: Caller) -> None:
@@ -392,7 +415,7 @@ def test_no_lease_is_over_where_redis_itself_was_away(a: Caller, b: Caller) -> N
     age(a.redis, "b", LEASE_MS + 1)
     last = int(a.redis.execute("HGET", BEATS, "last"))
     a.redis.execute("HSET", BEATS, "last", last - LEASE_MS)
-    assert [sorted(names) for names in a.beat()] == [[b"a", b"b"], []]
+    assert a.beat() == [[b"a", b"b"], [], [b"b"]]
     assert a.reap("b") == 0
     assert a.redis.execute("HEXISTS", EPOCHS, "b") == 1
 
@@ -413,7 +436,7 @@ def test_the_members_of_a_dead_node_leave_or_are_taken_over(a: Caller, b: Caller
     assert sorted(adopted[3]) == [record(1, "a", "a.1", "x"), z]
     assert b.hear()[-1] == ["reaped"]
     assert b.beat() == STALE
-    assert a.beat() == [[b"a"], []]
+    assert a.beat() == [[b"a"], [], []]
 
 
 def test_a_dead_node_is_taken_care_of_some_members_at_a_time(a: Caller, b: Caller) -> None:
@@ -431,14 +454,14 @@ def test_a_dead_node_is_taken_care_of_some_members_at_a_time(a: Caller, b: Calle
 def test_a_node_that_is_back_is_not_reaped(a: Caller, b: Caller) -> None:
     b.join("x", "b.1")
     assert a.reap("b") == 0
-    assert len(b.run("inventory", None)) == 2
+    assert b.inventory() == {"b.1": [ROOM, "x"]}
 
 
 def test_what_a_node_leaves_behind_that_stops_is_due_at_once(a: Caller, b: Caller) -> None:
     b.join("x", "b.1", "t" * 48)
     assert b.run("bye", None) == b"ok"
     a.redis.execute("HDEL", BEATS, "grace_until")
-    assert a.beat() == [[b"a"], [b"b"]]
+    assert a.beat() == [[b"a"], [b"b"], []]
     assert a.reap("b") == 0
     assert a.hear()[0][:3] == ["adopted", ROOM, record(1, "a", "b.1", "x", "t" * 48)]
     assert a.run("bye", None) == b"ok"
@@ -497,7 +520,7 @@ def test_a_member_that_was_taken_over_comes_back_and_who_had_it_hears_of_it(
     b.hear()
     a.restore(("x", "a.1", "t" * 48))
     assert b.hear() == [["moved", ROOM, record(1, "a", "a.1", "x", "t" * 48)]]
-    assert len(b.run("inventory", None)) == 2 * has_others
+    assert list(b.inventory()) == ["b.1"] * has_others
 
 
 def test_a_place_without_a_connection_stays_with_who_took_it_over(a: Caller, b: Caller) -> None:
@@ -606,7 +629,7 @@ class DirectLink:
 
 def test_without_a_way_to_redis_all_is_lost() -> None:
     replies: list[Any] = []
-    Scripts("a", lambda: None).beat(replies.append)
+    Scripts("a", lambda: None).bye(replies.append)
     assert replies == [LOST]
 
 
@@ -615,9 +638,13 @@ def test_what_has_to_go_out_before_a_script_does() -> None:
     scripts = Scripts("a", lambda: order.append(len(link.calls)))
     scripts.link, scripts.epoch = link, "7"
     scripts.leave("lab", "x", "a.1", order.append)
-    assert order == [0]
+    scripts.leave("lab", "y", "a.2", order.append, is_news=True)
+    assert order == [0, 1]
     keys = [EPOCHS, LEASES, BEATS, "vislam:room:lab", "vislam:nodes:lab"]
-    assert link.calls == [("leave", keys, ["a", "7", "lab", "x", "a.1"])]
+    assert link.calls == [
+        ("leave", keys, ["a", "7", "lab", "x", "a.1", "a"]),
+        ("leave", keys, ["a", "7", "lab", "y", "a.2", ""]),
+    ]
 
 
 def test_a_node_that_is_refused_begins_anew_unless_it_has_already() -> None:
@@ -625,8 +652,8 @@ def test_a_node_that_is_refused_begins_anew_unless_it_has_already() -> None:
     replies: list[Any] = []
     scripts = Scripts("a", lambda: None)
     scripts.link, scripts.epoch = link, "7"
-    scripts.beat(replies.append)
-    scripts.beat(replies.append)
+    scripts.bye(replies.append)
+    scripts.bye(replies.append)
     link.answers[0](STALE)
     assert link.restarts == ["Redis takes this node for gone"]
     scripts.epoch = "8"

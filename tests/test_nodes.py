@@ -352,6 +352,22 @@ def test_flat_clients_of_two_nodes_find_each_other(here: Node, there: Node, room
         assert one.hear() == {"type": "answer", "sdp": "v=1"}
 
 
+def test_a_flat_client_keeps_a_message_for_the_room_from_nobody(
+    here: Node, there: Node, room: str
+) -> None:
+    with (
+        flat(there, room, client_id="app"),
+        register(there, "phone", room) as phone,
+        register(here, "pc", room) as pc,
+    ):
+        assert phone.hear() == joined("pc")
+        pc.say(type="message", data="to all")
+        assert phone.hear()["data"] == "to all"
+        assert hears_next(pc, phone)
+        pc.say(type="message", target_id="app", data="to one")
+        assert pc.hear()["code"] == "invalid_message"
+
+
 def test_a_flat_client_is_told_who_could_be_meant_on_other_nodes(
     here: Node, there: Node, room: str
 ) -> None:

@@ -18,12 +18,6 @@ from twisted_signal.messages import (
 )
 from twisted_signal.registry import Registry
 
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
 # Relaying
 
 

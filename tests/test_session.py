@@ -34,12 +34,6 @@ from twisted_signal.messages import (
 from twisted_signal.registry import DuplicateId, Registry
 from twisted_signal.session import REPORT_LENGTH
 
-
-@pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
 # Entering a room
 
 

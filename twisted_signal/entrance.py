@@ -245,10 +245,9 @@ class Entrance:
     def _answered(self, claim: Claim, holder: Member, asked: Owner, *, alive: bool) -> None:
         if self._is_over(claim):
             return
-        is_back = holder.owner is not asked and not holder.is_away
         assert isinstance(claim.message, Register)
         assert claim.client_id is not None
-        if holder.owner.member is holder and (alive or is_back):
+        if holder.owner.member is holder and (alive or holder.has_changed_hands(asked)):
             self._refuse_claim(claim, IdTaken(claim.client_id, claim.message.room_id))
             return
         claim.instead_of = holder

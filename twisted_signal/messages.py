@@ -10,7 +10,7 @@ import logging
 from typing import Annotated, ClassVar, TypeVar
 
 from msgspec import Meta, Raw, Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 NAME_LENGTH = 128
 """The longest `client_id`, `room_id` and `client_type`, in characters."""
@@ -60,6 +60,15 @@ class RelayedMessage(Struct, frozen=True, gc=False, tag="message"):
 
     sender_id: str
     data: Raw
+
+
+class RelayedToAll(RelayedMessage, frozen=True, gc=False, tag="message", eq=False):
+    """The same for everybody in the room: who cannot get it is passed over without a word."""
+
+    def __eq__(self, other: object) -> bool:  # who gets it sees no difference
+        return isinstance(other, RelayedMessage) and astuple(self) == astuple(other)
+
+    __hash__ = RelayedMessage.__hash__
 
 
 class Register(Struct, frozen=True, gc=False, tag="register"):
@@ -137,7 +146,7 @@ class Message(Struct, frozen=True, gc=False, tag="message"):
 
     def relayed(self, sender_id: str) -> RelayedMessage:
         """Return the message as those get it that it is for."""
-        return RelayedMessage(sender_id, self.data)
+        return (RelayedToAll if self.target_id is None else RelayedMessage)(sender_id, self.data)
 
 
 class Resume(Struct, frozen=True, gc=False, tag="resume"):
@@ -334,14 +343,9 @@ ServerMessage = (
 
 
 _PAYLOADS: dict[type, str] = {
-    Offer: "sdp",
-    Answer: "sdp",
-    IceCandidate: "candidate",
-    Message: "data",
-    RelayedOffer: "sdp",
-    RelayedAnswer: "sdp",
-    RelayedIceCandidate: "candidate",
-    RelayedMessage: "data",
+    **dict.fromkeys((Offer, Answer, RelayedOffer, RelayedAnswer), "sdp"),
+    **dict.fromkeys((IceCandidate, RelayedIceCandidate), "candidate"),
+    **dict.fromkeys((Message, RelayedMessage, RelayedToAll), "data"),
 }
 
 
@@ -354,6 +358,7 @@ _SAID: dict[type, type[Relay | Message]] = {
     RelayedAnswer: Answer,
     RelayedIceCandidate: IceCandidate,
     RelayedMessage: Message,
+    RelayedToAll: Message,
 }
 
 

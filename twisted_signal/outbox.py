@@ -70,11 +70,11 @@ class Outbox:
         self.close()
 
     def close(self) -> None:
-        """End the gathering: what is due is sent."""
-        self.open = False
-        if self._due:
+        """End the gathering: what is due is sent, and what comes of that."""
+        while self._due:
             due, self._due = self._due, []
             _flush(due)
+        self.open = False
         if self._later and not self._is_late:
             if len(self._later) <= FEW or self.call_later is None:
                 self._flush_later()

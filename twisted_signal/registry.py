@@ -111,6 +111,10 @@ class Member:
         """Whether its place is kept without a connection."""
         return self.mailbox is not None and not self.mailbox.is_connected
 
+    def has_changed_hands(self, owner: Owner) -> bool:
+        """Tell whether another connection has its place now. `owner`: of the one before."""
+        return self.owner is not owner and not self.is_away
+
     def peers(self) -> Iterator["Member"]:
         """Yield the other members of the room, in the order they joined."""
         return (member for member in self.room.members.values() if member is not self)

@@ -7,12 +7,14 @@ PUBLISH and 15 µs for a script, against 1 µs for what is here.
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import hiredis
 import OpenSSL.SSL
 from service_identity import VerificationError
 from twisted.internet import defer, error
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import (
     ConnectionAborted,
@@ -74,8 +76,10 @@ def in_words(reason: BaseException | None) -> str:
             text = f"Redis says: {reason}"
         case error.ConnectError(osError=int(number)):
             text = os.strerror(number).lower()
+        case OpenSSL.SSL.Error(args=[[[*_, str(last)], *_]] | [int(), str(last)]):
+            text = f"TLS failed: {last}"
         case OpenSSL.SSL.Error():
-            text = f"TLS failed: {', '.join(each[-1] for each in reason.args[0])}"
+            text = "TLS failed"
         case _:
             text = str(reason) or type(reason).__name__
     return _shortened(text).removesuffix(".")
@@ -121,7 +125,7 @@ class Connection(HiredisProtocol):  # type: ignore[misc] # txredisapi has no ann
         self._reactor = reactor
         self._outbox = outbox
         self._gathered: list[bytes] = []
-        self._is_deaf = False
+        self._is_deaf = self._is_direct = False
         self._reads = self._reads_before = self._silence = 0
 
     @property
@@ -141,6 +145,7 @@ class Connection(HiredisProtocol):  # type: ignore[misc] # txredisapi has no ann
     def connectionMade(self) -> None:
         """A connection is there, for which nobody has said yet who asks."""
         super().connectionMade()
+        self._is_direct = isinstance(self.transport, FileDescriptor)
         if ITCPTransport.providedBy(self.transport):
             # Else a command waits for the answer to the one before (Nagle's algorithm).
             self.transport.setTcpNoDelay(True)
@@ -185,7 +190,15 @@ class Connection(HiredisProtocol):  # type: ignore[misc] # txredisapi has no ann
     def flush(self) -> None:
         """See `outbox.Flushable`."""
         gathered, self._gathered = self._gathered, []
-        self.transport.write(b"".join(gathered))
+        data = b"".join(gathered)
+        transport = self.transport
+        is_last = self._outbox.open  # of this turn: else the reactor gathers what comes
+        if is_last and self._is_direct and not (transport.dataBuffer or transport._tempDataBuffer):  # noqa: SLF001 - nothing else tells that all is sent
+            # Past the transport's buffer: a message there and back costs 21 µs then, and not 32.
+            with suppress(OSError):  # that it is full or broken is found again below
+                data = data[transport.socket.send(data) :]
+        if data:
+            transport.write(data)
 
     def drop(self, why: str) -> None:
         """End the connection at once, and tell those who wait for an answer. `why`: for people."""

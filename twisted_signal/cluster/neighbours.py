@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from twisted_signal.cluster.scripts import Link
 from twisted_signal.cluster.wire import Answer, Item, Question, Say, encode
 from twisted_signal.errors import NodeUnreachable
-from twisted_signal.messages import Relayed, RelayedMessage
+from twisted_signal.messages import Relayed, RelayedToAll
 from twisted_signal.outbox import Outbox
 
 PATIENCE = 2.0
@@ -51,17 +51,19 @@ class Neighbour:
         """
         if self._of.link is None:
             raise NodeUnreachable(client_id)
+        if type(message) is not RelayedToAll:
+            self.tell(Say([place], message, hops))
+            return
         last = self._items[-1] if self._items else None
         if (
-            type(message) is RelayedMessage
-            and isinstance(last, Say)
-            and isinstance(last.message, RelayedMessage)
+            isinstance(last, Say)
+            and isinstance(last.message, RelayedToAll)
             and last.message.data is message.data
             and last.hops == hops
         ):
-            last.places.append(place)  # it is for the whole room: it goes there once
+            last.places.append(place)  # it goes there once
         else:
-            self.tell(Say([place], message, hops))
+            self.tell(Say([place], message, hops, is_for_all=True))
 
     def tell(self, item: Item) -> None:
         """Tell the node something at the end of the turn. It is lost where there is no way."""

@@ -14,13 +14,14 @@ from twisted_signal.cluster.moves import Moves
 from twisted_signal.cluster.neighbours import Neighbours
 from twisted_signal.cluster.replicas import Replicas
 from twisted_signal.cluster.scripts import LOST, Link, Reply, ignore
-from twisted_signal.cluster.state import NodeState
+from twisted_signal.cluster.state import GONE_TO, NodeState
 from twisted_signal.cluster.wire import (
     Adopted,
     Answer,
     Changed,
     Entered,
     Handed,
+    Inventory,
     Left,
     Moved,
     Question,
@@ -29,11 +30,10 @@ from twisted_signal.cluster.wire import (
     Say,
     Undelivered,
     read,
-    read_where,
 )
 from twisted_signal.cluster.wire import Joined as JoinedItem
 from twisted_signal.errors import RefusedElsewhere
-from twisted_signal.messages import without_frame
+from twisted_signal.messages import RelayedMessage, RelayedToAll, without_frame
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Member, Owner, Registry
 
@@ -90,6 +90,7 @@ class Node(Cluster):
             Adopted: self._moves.adopted,
             Restored: self._replicas.restored,
             Reaped: self._reaped,
+            Inventory: self._compare,
             Undelivered: self._refused,
             Question: self._answer,
             Answer: lambda item: self.neighbours.answered(item.number, item.text),
@@ -169,25 +170,20 @@ class Node(Cluster):
         state.scripts.epoch = reply.decode()
         state.neighbours.link = state.scripts.link
         state.is_up = True
-        state.scripts.inventory(self._compare)
+        state.scripts.inventory(ignore)
         self._to_restore = list(self._replicas.stale)
         self._is_whole = not self._to_restore
         self._restore_some()
         self._joining.connected()
         self._beat()
 
-    def _compare(self, reply: Reply) -> None:
+    def _compare(self, item: Inventory) -> None:
         """Look at which members Redis takes for this node's: those that are not have left."""
-        if not isinstance(reply, list):
-            return
-        for place, where in zip(reply[::2], reply[1::2], strict=True):
-            name = place.decode()
-            if self._state.ours(name) is not None or self._joining.is_awaited(name):
+        for place, (room_id, client_id) in item.members.items():
+            if self._state.ours(place) is not None or self._joining.is_awaited(place):
                 continue
-            if not self._moves.stays(name):
-                room_id, client_id = read_where(where)
-                self._state.scripts.leave(room_id, client_id, name, ignore)
-                self._replicas.lose(name)
+            if not self._moves.stays(place):
+                self._state.scripts.leave(room_id, client_id, place, ignore, is_news=True)
         self._moves.is_sure()
 
     def _restore_some(self) -> None:
@@ -323,6 +319,9 @@ class Node(Cluster):
     def _pass_on(self, say: Say) -> None:
         self.neighbours.messages_heard += 1
         message = without_frame(say.message, self._size)
+        if say.is_for_all:
+            assert isinstance(message, RelayedMessage)
+            message = RelayedToAll(message.sender_id, message.data)
         for place in say.places:
             member = self._state.places.get(place)
             if member is not None and member.node is None:
@@ -336,13 +335,7 @@ class Node(Cluster):
         """Answer another node's question."""
         match question.kind:
             case "alive":
-                member = self._state.ours(question.text)
-                if member is None:
-                    self.neighbours.answer(question, None)
-                    return
-                member.client.ask_if_alive(
-                    lambda alive: self.neighbours.answer(question, "yes" if alive else "no")
-                )
+                self._tell_if_alive(question)
             case "take":
                 self.neighbours.answer(question, self._moves.take(question.text, question.node))
             case "fence":
@@ -353,3 +346,24 @@ class Node(Cluster):
                 answer = self.answer
                 said = None if answer is None else answer(question.text.encode()).decode()
                 self.neighbours.answer(question, said)
+
+    def _tell_if_alive(self, question: Question) -> None:
+        place = question.text
+        member = self._state.ours(place)
+        if member is None:
+            self.neighbours.answer(question, self._gone_to(place))
+            return
+        asked = member.owner
+
+        def told(alive: bool) -> None:
+            said = self._gone_to(place)
+            if member.node is None:
+                is_there = alive and not member.is_away
+                said = "yes" if is_there or member.has_changed_hands(asked) else "no"
+            self.neighbours.answer(question, said)
+
+        member.client.ask_if_alive(told)
+
+    def _gone_to(self, place: str) -> str | None:
+        node = self._state.node_after(place)
+        return None if node is None else f"{GONE_TO}{node}"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from hashlib import sha1
 from random import uniform
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -240,9 +240,9 @@ class RedisLink(Service):
         self._attempt.addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            return
         self._attempt = None
+        if not self.running:
+            return
         self._why = in_words(failure.value)
         self._tell()
         self._try_later()
@@ -286,7 +286,8 @@ class RedisLink(Service):
         """Connect to a server. `connection`: how; None: for commands."""
         endpoint = self._endpoints.endpoint(place, self._reactor)
         made = connection or Connection(self._reactor, self._outbox)
-        connecting = endpoint.connect(_Once(made)).addTimeout(CONNECT_TIMEOUT, self._reactor)
+        connecting = endpoint.connect(_Once(made))
+        connecting.addTimeout(CONNECT_TIMEOUT, self._reactor, onTimeoutCancel=_too_late)
         return connecting.addCallback(lambda _: made)
 
     @inlineCallbacks
@@ -365,6 +366,10 @@ class _Once(Factory):
 
 def _sha(source: str) -> str:
     return sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+def _too_late(_result: object, _timeout: float) -> NoReturn:
+    raise Broken(SILENT)
 
 
 def _was_published(answered: Callable[[int | None], None], reply: Any) -> None:

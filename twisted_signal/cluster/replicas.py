@@ -15,7 +15,7 @@ from twisted_signal.cluster.scripts import LEASE_MS, Answered, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Changed, Joined, Left, Moved, Record, Restored
 from twisted_signal.errors import SignalError
-from twisted_signal.messages import PeerJoined, PeerLeft
+from twisted_signal.messages import PeerJoined, PeerLeft, RelayedToAll
 from twisted_signal.registry import Member, Owner, Room
 from twisted_signal.relay import hand_over_what_waits, put_out, tell_room
 
@@ -178,12 +178,6 @@ class Replicas:
             room = Room(room_id, self._state.registry.calls, self._state.now_ns)
         return self.remote(room, record)
 
-    def lose(self, place: str) -> None:
-        """Somebody is not there, as has turned out, who was to be on this node."""
-        member = self._state.places.get(place)
-        if member is not None:
-            self._lose(member)
-
     def _lose(self, member: Member) -> None:
         """Somebody on another node has left."""
         self._missing.pop(member, None)
@@ -256,7 +250,7 @@ class Replicas:
                 client.deliver(message)
             except SignalError as error:
                 member = client.member
-                if member is not None:
+                if member is not None and not isinstance(message, RelayedToAll):
                     self._state.tell_refused(member.room.room_id, message.sender_id, error)
 
     # Time, and the way to the others

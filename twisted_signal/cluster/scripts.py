@@ -113,7 +113,7 @@ class Scripts:
         self._run("reap", None, [LEASE_MS, node, REAPED_AT_ONCE], answered)
 
     def inventory(self, answered: Answered) -> None:
-        """Ask which members are this node's."""
+        """Ask to be told which members are this node's."""
         self._run("inventory", None, [], answered)
 
     def find(self, token: str, answered: Answered) -> None:
@@ -138,9 +138,12 @@ class Scripts:
         """
         self._run("join", member[0], [*member, most, instead_of, *leaving], answered)
 
-    def leave(self, room_id: str, client_id: str, place: str, answered: Answered) -> None:
-        """Say that a member has left."""
-        self._run("leave", room_id, [room_id, client_id, place], answered)
+    def leave(
+        self, room_id: str, client_id: str, place: str, answered: Answered, *, is_news: bool = False
+    ) -> None:
+        """Say that a member has left. `is_news`: to this node too."""
+        told = "" if is_news else self._node
+        self._run("leave", room_id, [room_id, client_id, place, told], answered)
 
     def change(self, member: Member, answered: Answered) -> None:
         """Say what a member is now."""

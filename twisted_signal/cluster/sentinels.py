@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.error import ConnectingCancelledError
 
 from twisted_signal.cluster.address import Address, Place
 from twisted_signal.cluster.connection import Broken, Connection, Refused, in_words
@@ -38,7 +39,7 @@ class Sentinels:
         for place in list(self._places):
             try:
                 found = yield self._ask(place)
-            except CancelledError:
+            except (CancelledError, ConnectingCancelledError):
                 raise
             except Exception as error:  # a connection fails in many ways
                 reasons.append(f"{place}: {in_words(error)}")

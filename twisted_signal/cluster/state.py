@@ -1,16 +1,20 @@
 """What the parts of a node share: its name, its rooms, its way to the others, and the time."""
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted_signal.cluster.neighbours import Neighbours
 from twisted_signal.cluster.remote import RemoteClient
 from twisted_signal.cluster.scripts import Scripts, ignore
 from twisted_signal.cluster.wire import Say, Undelivered
 from twisted_signal.errors import NodeUnreachable, SignalError
-from twisted_signal.messages import Relayed
+from twisted_signal.messages import Relayed, RelayedToAll
 from twisted_signal.outbox import Outbox
 from twisted_signal.registry import Member, Registry
 from twisted_signal.relay import arrive
+
+GONE_TO: Final = "gone to "
+"""What a node answers that is asked for a place that another one has, before that one's name."""
 
 
 class NodeState:
@@ -67,7 +71,8 @@ class NodeState:
         try:
             arrive(message, member, self.now_ns)
         except SignalError as error:
-            self.tell_refused(member.room.room_id, message.sender_id, error)
+            if not isinstance(message, RelayedToAll):
+                self.tell_refused(member.room.room_id, message.sender_id, error)
 
     def tell_refused(self, room_id: str, client_id: str, error: SignalError) -> None:
         """Tell a client, on whichever node, why its message was refused."""
@@ -82,7 +87,7 @@ class NodeState:
 
     def failed(self, say: Say) -> None:
         """What a client of this node said did not reach another node."""
-        for place in say.places:
+        for place in () if say.is_for_all else say.places:
             target = self.places.get(place)
             if target is not None and target.node is not None:
                 error = NodeUnreachable(target.client_id)
@@ -91,11 +96,14 @@ class NodeState:
 
     def probe(self, client: RemoteClient, answered: Callable[[bool], None]) -> None:
         """Ask the node of a client whether the client is alive. See `remote.Probe`."""
+        self._probe_at(client.neighbour.name, client, answered)
+
+    def _probe_at(self, node: str, client: RemoteClient, answered: Callable[[bool], None]) -> None:
+        def told(text: str | None) -> None:
+            if text is not None and text.startswith(GONE_TO) and client.member is not None:
+                self._probe_at(text.removeprefix(GONE_TO), client, answered)
+            else:
+                answered(text == "yes")
+
         patience = self.registry.limits.probe_timeout + 1
-        self.neighbours.ask(
-            client.neighbour.name,
-            "alive",
-            client.place,
-            lambda text: answered(text == "yes"),
-            patience,
-        )
+        self.neighbours.ask(node, "alive", client.place, told, patience)

@@ -117,17 +117,25 @@ class Reaped(Struct, array_like=True, frozen=True, tag="reaped"):
     """This node was taken for dead."""
 
 
+class Inventory(Struct, array_like=True, frozen=True, tag="inventory"):
+    """Whom Redis takes for this node's members: the `room_id` and the `client_id` of each place."""
+
+    members: dict[str, tuple[str, str]]
+
+
 class Say(Struct, array_like=True, frozen=True, tag="say"):
     """What a peer says to peers on another node.
 
     Attributes:
         places: theirs.
         hops: how many nodes have passed it on that had the places before.
+        is_for_all: it is for their whole room.
     """
 
     places: list[str]
     message: Relayed
     hops: int = 0
+    is_for_all: bool = False
 
 
 class Undelivered(Struct, array_like=True, frozen=True, tag="refused"):
@@ -173,6 +181,7 @@ Item = (
     | Adopted
     | Restored
     | Reaped
+    | Inventory
     | Say
     | Undelivered
     | Question
@@ -182,7 +191,6 @@ Item = (
 
 _decoder = msgspec.json.Decoder(list[Item])
 _record_decoder = msgspec.json.Decoder(Record)
-_where_decoder = msgspec.json.Decoder(tuple[str, str])
 encode = msgspec.json.Encoder().encode
 
 
@@ -198,8 +206,3 @@ def read(payload: bytes) -> list[Item]:
 def read_record(written: bytes) -> Record:
     """Return a record as a script returns it."""
     return _record_decoder.decode(written)
-
-
-def read_where(written: bytes) -> tuple[str, str]:
-    """Return the `room_id` and the `client_id` that stand there for a place."""
-    return _where_decoder.decode(written)
