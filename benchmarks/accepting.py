@@ -48,8 +48,16 @@ def opened(port: int = 0, *, is_shared: bool = False) -> socket.socket:
     return listening
 
 
-def work(number: int, sockets: list[socket.socket], way: str, *, is_busy: bool) -> None:
-    """Serve connections until a signal comes. `number`: is told to each that connects."""
+def work(number: int, sockets: list[socket.socket], way: str, ready: int, *, is_busy: bool) -> None:
+    """Serve connections until a signal comes.
+
+    Args:
+        number: is told to each that connects.
+        sockets: of all workers, in the order of their numbers.
+        way: one of `WAYS`.
+        ready: a byte is written to this descriptor when it serves.
+        is_busy: it does so now and then only.
+    """
     from twisted.internet import reactor as twisted_reactor
     from twisted.internet.protocol import Factory, Protocol
     from twisted.internet.tcp import Port
@@ -86,6 +94,7 @@ def work(number: int, sockets: list[socket.socket], way: str, *, is_busy: bool) 
     if way == "helped":
         Helper(reactor, port, [Queue(each.detach()) for each in others])
     Waking(reactor, Outbox(), Tally()).adopt(port)
+    reactor.callWhenRunning(os.write, ready, b".")
     if is_busy:
         be_busy()
     reactor.run(installSignalHandlers=False)
@@ -110,12 +119,17 @@ class Workers:
             for number in range(count)
         ]
         self.processes = []
+        hears, tells = os.pipe()
         for number in range(count):
             child = os.fork()
             if not child:
-                work(number, self.sockets, way, is_busy=has_busy and not number)
+                work(number, self.sockets, way, tells, is_busy=has_busy and not number)
                 os._exit(0)
             self.processes.append(child)
+        os.close(tells)
+        for _ in range(count):
+            os.read(hears, 1)
+        os.close(hears)
         if way == "reuseport":
             self.close()
 
@@ -170,8 +184,8 @@ def answered_after_a_death(way: str, connections: int = 200) -> int:
     """Return how many connections are answered of those that come before a stopped worker dies."""
     workers = Workers(way, 2)
     try:
-        time.sleep(1)
         os.kill(workers.processes[0], signal.SIGSTOP)
+        time.sleep(0.1)  # until it has stopped
         clients = [
             socket.create_connection(("127.0.0.1", workers.port)) for _ in range(connections)
         ]
@@ -179,7 +193,7 @@ def answered_after_a_death(way: str, connections: int = 200) -> int:
         os.kill(workers.processes[0], signal.SIGKILL)
         answered = 0
         for client in clients:
-            client.settimeout(1)
+            client.settimeout(5)
             with client, suppress(OSError):
                 answered += bool(client.recv(1))
         return answered
@@ -203,7 +217,6 @@ def main() -> None:
                     for _ in range(options.rounds):
                         workers = Workers(way, count, has_busy=has_busy)
                         try:
-                            time.sleep(1)  # until all of them listen
                             found.append(connect(workers, options.connections, is_paced=is_paced))
                         finally:
                             workers.end()
