@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from certificates import issue
+from twisted.internet import reactor
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
     UNIXClientEndpoint,
 )
-from twisted.internet.testing import MemoryReactorClock
 
 from twisted_signal.cluster.address import UnusableUrl, redis_address
 from twisted_signal.cluster.endpoints import Endpoints
@@ -28,7 +28,7 @@ from twisted_signal.cluster.endpoints import Endpoints
 def test_no_address_is_looked_up_where_there_is_one(url: str, kind: type) -> None:
     address = redis_address(url)
 
-    assert type(Endpoints(address).endpoint(address.places[0], MemoryReactorClock())) is kind
+    assert type(Endpoints(address).endpoint(address.places[0], reactor)) is kind
 
 
 def test_a_file_of_authorities_may_hold_several(tmp_path: Path) -> None:
