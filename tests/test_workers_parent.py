@@ -130,7 +130,7 @@ def test_sighup_reaches_all_workers(pair: Parent) -> None:
     pair.process.send_signal(signal.SIGHUP)
 
     for number in (1, 2):
-        pair.wait_for(rf"service\[{number}\]: SIGHUP received")
+        pair.wait_for(rf"signals\[{number}\]: SIGHUP received")
 
 
 def test_a_file_that_has_changed_is_taken_by_all_and_by_those_who_follow(pair: Parent) -> None:
