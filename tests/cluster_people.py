@@ -165,11 +165,18 @@ class Person:
         """Connect to a node."""
         self.line = Line(self, self.stage.nodes[name])
 
-    def register(self, client_id: str, room_id: str, *, resume: bool = False) -> None:
+    def register(
+        self, client_id: str, room_id: str, *, resume: bool = False, client_type: str = "pc"
+    ) -> None:
         assert self.line is not None
         self.waits = True
-        self.line.say(Register(client_id, room_id, "pc", resume=resume))
+        self.line.say(Register(client_id, room_id, client_type, resume=resume))
         self.read()
+
+    def registration(self, client_type: str) -> Register:
+        """Return what makes it another kind of client."""
+        assert self.place is not None
+        return Register(self.place.client_id, self.place.room_id, client_type)
 
     def resume(self, name: str) -> None:
         """Come back to its place by a new connection."""

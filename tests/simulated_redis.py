@@ -172,12 +172,13 @@ class SimulatedRedis:
 
     def _hscan(self, key: bytes, cursor: bytes, _: bytes, count: bytes) -> list[Any]:
         pairs = list(self._of(key, dict).items())
-        first, most = int(cursor), int(count) if len(pairs) > LISTED else len(pairs)
-        following = first + most if first + most < len(pairs) else 0
-        return [
-            b"%d" % following,
-            [word for pair in pairs[first : first + most] for word in pair],
-        ]
+        if len(pairs) <= LISTED:
+            return [b"0", [word for pair in pairs for word in pair]]
+        if cursor == b"0":
+            return [b"1", []]  # as from a table of which much has been deleted
+        first, following = int(cursor) - 1, int(cursor) - 1 + int(count)
+        found = [word for pair in pairs[first:following] for word in pair]
+        return [b"%d" % (following + 1 if following < len(pairs) else 0), found]
 
     # Sorted sets
 

@@ -221,6 +221,34 @@ def test_who_enters_as_the_last_one_of_its_node_leaves_knows_who_is_there() -> N
     assert person.place.peers == {"z"}
 
 
+def test_a_client_that_does_not_wait_for_its_id_gives_way_to_who_has_it_meanwhile() -> None:
+    stage = Stage(duplicate_id=DuplicateId.REPLACE)
+    x = enters(stage, "b", "y", resume=True)
+    claimant = entering(stage, "b", "y", resume=True)
+    x.register("z", "lab")
+    x.lose()
+    stage.settle()
+    stage.pass_time(1)
+    claimant.read()
+    assert claimant.place is not None
+    assert claimant.place.peers == set()
+    assert records(stage) == {"y"}
+    assert len(stage.nodes["b"].node._state.places) == 1
+
+
+def test_who_gave_up_an_id_for_another_one_in_vain_may_find_it_taken() -> None:
+    stage = Stage(duplicate_id=DuplicateId.REPLACE)
+    x = enters(stage, "a", "x")
+    x.register("w", "lab")
+    x.register("x", "hall")
+    thief = entering(stage, "b", "x")
+    stage.settle()
+    everybody_reads([x, thief])
+    assert thief.place is not None
+    assert records(stage) == {"x"}
+    assert x.place is None or x.place.room_id == "hall"
+
+
 # Back to a place
 
 
@@ -275,6 +303,42 @@ def test_a_token_works_once_on_whichever_node() -> None:
         [error] = again.line.told
         assert isinstance(error, Error)
         assert error.code == "resume_expired"
+
+
+def test_a_place_that_is_on_its_way_here_is_waited_for() -> None:
+    stage = Stage()
+    person = enters(stage, "a", "x", resume=True)
+    person.lose()
+    a, b = stage.nodes["a"], stage.nodes["b"]
+    member = next(iter(a.node._state.places.values()))
+    a.turn(lambda: a.node._moves.hand_over(member, "b"))
+    assert a.link is not None
+    assert b.link is not None
+    a.link.run()
+    person.resume("b")
+    b.link.run()
+    b.turn(b.link.replies.popleft())  # it is known where the place is before it is here
+    person.read()
+    assert person.waits
+    stage.pass_time(1)
+    person.read()
+    assert person.place is not None
+    assert person.place.line is person.line
+
+
+def test_a_wrong_token_for_a_place_that_is_here_is_no_use() -> None:
+    stage = Stage()
+    person = enters(stage, "a", "x", resume=True)
+    assert person.place is not None
+    assert person.place.token is not None
+    thief = Person(2, stage)
+    thief.connect("a")
+    assert thief.line is not None
+    thief.line.say(Resume(person.place.token[:16] + "f" * 32))
+    stage.settle()
+    [error] = thief.line.told
+    assert isinstance(error, Error)
+    assert error.code == "resume_expired"
 
 
 def test_two_who_look_for_one_place_at_one_node_do_not_both_get_it() -> None:

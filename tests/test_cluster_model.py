@@ -44,6 +44,7 @@ CALM: dict[str, tuple[int, Arguments]] = {
             "client_id": st.sampled_from(["x", "y", "z"]),
             "room_id": st.sampled_from(["lab", "lab", "hall"]),
             "resume": often,
+            "client_type": st.sampled_from(["pc", "phone"]),
         },
     ),
     "resume": (5, {"number": people, "node": nodes}),
@@ -117,7 +118,9 @@ class ClusterModel:
         line = person.line
         return person if line is not None and line.is_open and line.node.runs else None
 
-    def register(self, number: int, node: int, client_id: str, room_id: str, resume: bool) -> None:
+    def register(
+        self, number: int, node: int, client_id: str, room_id: str, resume: bool, client_type: str
+    ) -> None:
         person = self.people[number]
         person.read()
         if person.line is None:
@@ -127,7 +130,7 @@ class ClusterModel:
             person.place = None
             person.connect(name)
         if self.speaker(number) is not None:
-            person.register(client_id, room_id, resume=resume)
+            person.register(client_id, room_id, resume=resume, client_type=client_type)
 
     def resume(self, number: int, node: int) -> None:
         person, name = self.people[number], self.name_of(node)
@@ -314,12 +317,16 @@ class ClusterModel:
             assert node.node.is_up, node.name
             for room_id, room in node.registry.rooms.items():
                 there = {
-                    client_id: (record.place, None if record.node == node.name else record.node)
+                    client_id: (
+                        record.place,
+                        None if record.node == node.name else record.node,
+                        record.client_type,
+                    )
                     for (in_room, client_id), record in records.items()
                     if in_room == room_id
                 }
                 here = {
-                    member.client_id: (member.place, member.node)
+                    member.client_id: (member.place, member.node, member.client_type)
                     for member in room.members.values()
                 }
                 assert there == here, (node.name, there, here)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from cluster_people import Person, enters, everybody_reads
 from cluster_stage import LIMITS, Stage
-
 from plain import raw
 
 from twisted_signal.cluster.moves import PASSED_ON_S, Absent
@@ -187,10 +186,7 @@ def test_a_place_is_kept_where_it_is_if_it_was_being_given_up() -> None:
     assert redis.execute("HEXISTS", "vislam:room:lab", "x") == 1
     stage.pass_time(6)
     everybody_reads([x, y])
-    assert x.errors == ["unavailable"]
-    x.resume("b")
-    stage.settle()
-    everybody_reads([x, y])
+    assert x.errors == []
     assert x.place is not None
     assert y.place is not None
     assert (x.place.line, y.place.peers) == (x.line, {"x", "w"})
@@ -363,3 +359,92 @@ def test_who_is_not_there_says_so_and_takes_nothing() -> None:
     assert alive == [False]
     assert owner.lost_of([]) == 3
     assert given_up == []
+
+
+# What crosses on the way
+
+
+def test_two_places_that_cross_on_their_way_keep_seeing_each_other() -> None:
+    stage = Stage()
+    z, y = enters(stage, "c", "z", resume=True), enters(stage, "a", "y", resume=True)
+    z.read()
+    z.resume("a")
+    y.resume("c")
+    a, c = stage.nodes["a"].link, stage.nodes["c"].link
+    assert a is not None
+    assert c is not None
+    stage.until(lambda: a.channel and c.channel)  # each is asked for its place
+    stage.nodes["c"].turn(c.hear)
+    stage.nodes["a"].turn(a.hear)
+    stage.settle()
+    everybody_reads([z, y])
+    assert z.place is not None
+    assert y.place is not None
+    assert (z.place.line, y.place.line) == (z.line, y.line)
+    assert (z.place.peers, y.place.peers) == ({"y"}, {"z"})
+
+
+def test_a_place_that_comes_while_a_node_says_hello_is_not_given_up() -> None:
+    stage = Stage()
+    x, y = enters(stage, "a", "x", resume=True), enters(stage, "c", "y")
+    x.read()
+    stage.nodes["b"].lose()
+    b = stage.nodes["b"]
+    b.connect()
+    assert b.link is not None
+    while b.link is not None and not b.link.commands:
+        next(iter(b.steps()))()  # hello is on its way
+    b.link.run()
+    member = next(iter(stage.nodes["a"].node._state.places.values()))
+    x.lose()
+    a = stage.nodes["a"]
+    a.turn(lambda: a.node._moves.hand_over(member, "b"))
+    assert a.link is not None
+    a.link.run()
+    while b.link.replies or b.link.commands:
+        if b.link.replies:
+            b.turn(b.link.replies.popleft())
+        else:
+            b.link.run()
+    stage.settle()
+    x.resume("b")
+    stage.settle()
+    everybody_reads([x, y])
+    assert x.errors == []
+    assert y.place is not None
+    assert y.place.peers == {"x"}
+
+
+def test_who_had_never_gone_keeps_its_place_from_who_took_it_over_and_was_away() -> None:
+    stage = Stage()
+    x, y = frozen_and_taken_over(stage)
+    holder = "b" if stage.nodes["b"].node._moves._absent else "c"
+    other = stage.nodes[holder]
+    other.lose()
+    other._try_at = stage.now + 2
+    stage.nodes["a"].is_frozen = False
+    stage.pass_time(12)
+    everybody_reads([x, y])
+    assert x.place is not None
+    assert y.place is not None
+    assert x.line is not None
+    assert x.line.session.member is not None
+    assert (x.place.peers, y.place.peers) == ({"y"}, {"x"})
+
+
+def test_a_place_that_is_handed_to_a_node_that_was_cut_off_is_given_up_for_all() -> None:
+    stage = Stage()
+    x, y = enters(stage, "a", "x", resume=True), enters(stage, "b", "y")
+    x.read()
+    b = stage.nodes["b"]
+    assert b.link is not None
+    b.link.is_cut = True  # and Redis takes it for connected
+    member = next(iter(stage.nodes["a"].node._state.places.values()))
+    x.lose()
+    a = stage.nodes["a"]
+    a.turn(lambda: a.node._moves.hand_over(member, "b"))
+    stage.pass_time(4)
+    everybody_reads([x, y])
+    assert y.place is not None
+    assert y.place.peers == set()
+    assert stage.redis.execute("HKEYS", "vislam:room:lab") == [b"y"]

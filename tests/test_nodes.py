@@ -341,11 +341,14 @@ def test_what_a_flat_client_says_waits_for_a_peer_on_another_node(
 
 
 def test_flat_clients_of_two_nodes_find_each_other(here: Node, there: Node, room: str) -> None:
-    with flat(here, room) as one, flat(there, room) as other, register(here, "x", room) as watch:
-        assert len(set(watch.answer["peers"])) == 2
+    with (
+        flat(here, room) as one,
+        flat(there, room) as other,
+        register(here, "watch", room) as watch,
+    ):
+        until(lambda: len(watch.peers()) == 2)
         watch.say(type="leave")
-        watch.hear_until_answered()
-        until(lambda: "Client left: x" in here.output)
+        here.wait_for(f"Client left: watch, room {room}")
         one.say(type="offer", sdp="v=0")
         assert other.hear() == {"type": "offer", "sdp": "v=0"}
         other.say(type="answer", sdp="v=1")

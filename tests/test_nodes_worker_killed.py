@@ -83,10 +83,8 @@ def test_a_worker_is_killed_under_load(redis: RedisServer, tmp_path: Path) -> No
     ):
         victim = client_of(server, 1, "victim", "lab")
         talkers = [client_of(server, 2, name, "bystanders") for name in ("one", "other")]
-        talkers[0].hear_type("peer_joined")
-        talkers[1].hear_until_answered()
-        watch.hear_until_answered()
-        assert victim.client_id in watch.view
+        wait_for_agreement(*talkers)
+        wait_for_agreement(watch, victim)
         with Bystanders(*talkers):
             asyncio.run(asyncio.wait_for(kill_under_load(server, watch, victim), 3 * BACK))
         wait_for_agreement(watch)

@@ -205,10 +205,8 @@ class Moves:
         record = item.record
         self._state.passed_on.pop(record.place, None)
         owner = Absent(0, self._state.registry.tally, self.give_up)
-        self._replicas.learn(item.room_id, item.records or (), owner)
-        room = self._state.registry.rooms.get(item.room_id)
-        if room is None:
-            room = self._state.registry.open(item.room_id, owner, self._state.now_ns)
+        self._replicas.learn(item.room_id, item.records, owner)
+        room = self._state.registry.rooms[item.room_id]
         member = self._state.places.get(record.place)
         if member is None:
             member = self._replicas.add(room, record)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from twisted_signal.cluster.scripts import Link
-from twisted_signal.cluster.wire import Answer, Item, Question, Say, encode
+from twisted_signal.cluster.wire import Answer, From, Item, Question, Say, encode
 from twisted_signal.errors import NodeUnreachable
 from twisted_signal.messages import Relayed, RelayedToAll
 from twisted_signal.outbox import Outbox
@@ -83,6 +83,7 @@ class Neighbours:
 
     Attributes:
         link: the way to them; None: there is none.
+        epoch: since when there is one; see `wire.From`.
         outbox: gathers what is said to them in a turn.
         names: those that are there, in order.
         batches: how often something was sent to another node.
@@ -102,10 +103,12 @@ class Neighbours:
         self.outbox = outbox
         self._failed = failed
         self.link: Link | None = None
+        self.epoch = 0
         self.names: tuple[str, ...] = ()
         self.batches = self.messages = self.batches_heard = self.messages_heard = 0
         # As long as a client of theirs is known, or something is gathered.
         self._known: WeakValueDictionary[str, Neighbour] = WeakValueDictionary()
+        self._epochs: dict[str, int] = {}  # theirs, as far as they were heard
         self._asked: dict[int, Asked] = {}
         self._last_number = 0
         self._now = 0.0
@@ -139,7 +142,8 @@ class Neighbours:
         if self.link is None:
             answered(None)
         else:
-            self.link.publish(name, encode(items), answered)
+            before: list[Item] = [From(self._name, self.epoch)] if says else []
+            self.link.publish(name, encode(before + items), answered)
 
     def ask(
         self, node: str, kind: str, text: str, answered: Said, patience: float = PATIENCE
@@ -177,6 +181,15 @@ class Neighbours:
         for number in list(self._asked):
             self.answered(number, None)
 
+    def is_late(self, item: From) -> bool:
+        """Tell whether what follows was said before its node was away last."""
+        if item.epoch < self._epochs.get(item.node, 0):
+            return True
+        self._epochs[item.node] = item.epoch
+        return False
+
     def see(self, names: list[str]) -> None:
         """It is known who is there."""
+        for name in self._epochs.keys() - set(names):
+            del self._epochs[name]
         self.names = tuple(sorted(name for name in names if name != self._name))

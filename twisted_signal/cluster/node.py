@@ -20,6 +20,7 @@ from twisted_signal.cluster.wire import (
     Answer,
     Changed,
     Entered,
+    From,
     Handed,
     Inventory,
     Left,
@@ -168,7 +169,7 @@ class Node(Cluster):
         if not isinstance(reply, bytes):
             return
         state.scripts.epoch = reply.decode()
-        state.neighbours.link = state.scripts.link
+        state.neighbours.link, state.neighbours.epoch = state.scripts.link, int(reply)
         state.is_up = True
         state.scripts.inventory(ignore)
         self._to_restore = list(self._replicas.stale)
@@ -298,7 +299,10 @@ class Node(Cluster):
         self._size = len(payload)
         self.neighbours.batches_heard += 1
         for item in read(payload):
-            self._hears[type(item)](item)
+            if type(item) is not From:
+                self._hears[type(item)](item)
+            elif self.neighbours.is_late(item):
+                break
 
     def _moved(self, item: Moved) -> None:
         member = self._state.ours(item.record.place)

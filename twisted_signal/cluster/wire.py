@@ -88,16 +88,16 @@ class Moved(OfMember, frozen=True, tag="moved"):
 
 
 class Handed(OfMember, frozen=True, tag="handed"):
-    """Another node hands a place over to this one. `records`: see Entered."""
+    """Another node hands a place over to this one. `records`: of all in the room."""
 
     state: PlaceState
-    records: list[Record] | None
+    records: list[Record]
 
 
 class Adopted(OfMember, frozen=True, tag="adopted"):
-    """The place of a node that is gone is this one's. `records`: see Entered."""
+    """The place of a node that is gone is this one's. `records`: of all in the room."""
 
-    records: list[Record] | None
+    records: list[Record]
 
 
 class Restored(Struct, array_like=True, frozen=True, tag="restored"):
@@ -121,6 +121,18 @@ class Inventory(Struct, array_like=True, frozen=True, tag="inventory"):
     """Whom Redis takes for this node's members: the `room_id` and the `client_id` of each place."""
 
     members: dict[str, tuple[str, str]]
+
+
+class From(Struct, array_like=True, frozen=True, tag="from"):
+    """Stands before what clients say. What a node said before it was away is not heard after that.
+
+    Attributes:
+        node: who says it.
+        epoch: since when it has not been away, as `hello` told.
+    """
+
+    node: str
+    epoch: int
 
 
 class Say(Struct, array_like=True, frozen=True, tag="say"):
@@ -182,6 +194,7 @@ Item = (
     | Restored
     | Reaped
     | Inventory
+    | From
     | Say
     | Undelivered
     | Question

@@ -9,7 +9,11 @@ if score and (in_grace(now) or now - score < lease_ms) then
     return 0  -- it is back
 end
 redis.call('HDEL', KEYS[1], dead)
-local entries = redis.call('HSCAN', index_key(dead), '0', 'COUNT', most)[2]
+local cursor, entries = '0', nil
+repeat  -- it may find nothing at first where much has been deleted
+    local scanned = redis.call('HSCAN', index_key(dead), cursor, 'COUNT', most)
+    cursor, entries = scanned[1], scanned[2]
+until #entries > 0 or cursor == '0'
 for i = 1, math.min(#entries, most * 2), 2 do
     local place, where = entries[i], cjson.decode(entries[i + 1])
     local room_id = where[1]
