@@ -119,7 +119,14 @@ class ClusterModel:
         return person if line is not None and line.is_open and line.node.runs else None
 
     def register(
-        self, number: int, node: int, client_id: str, room_id: str, resume: bool, client_type: str
+        self,
+        *,
+        number: int,
+        node: int,
+        client_id: str,
+        room_id: str,
+        resume: bool,
+        client_type: str,
     ) -> None:
         person = self.people[number]
         person.read()
