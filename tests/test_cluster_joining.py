@@ -418,6 +418,20 @@ def test_what_is_said_to_a_place_that_is_looked_for_keeps_its_order() -> None:
     assert x.got == [(y.number, number) for number in numbers]
 
 
+def test_the_last_word_of_who_leaves_arrives_where_its_peer_comes_back() -> None:
+    stage = Stage()
+    x, y = enters(stage, "a", "x", resume=True), enters(stage, "b", "y")
+    x.read()
+    x.resume("b")
+    b = stage.nodes["b"].node
+    stage.until(lambda: any(search.client for search in b._joining._searches.values()))
+    said = y.tell("x")
+    y.leave()
+    stage.settle()
+    x.read()
+    assert x.got == [(y.number, said)]
+
+
 def test_a_search_goes_on_when_the_way_to_redis_is_back() -> None:
     stage = Stage()
     x, _ = enters(stage, "a", "x", resume=True), enters(stage, "b", "y")

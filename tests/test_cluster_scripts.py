@@ -501,6 +501,16 @@ def test_a_member_that_is_there_is_not_told_again_but_its_token_is_the_last(
     assert b.run("find", None, "u" * 48)[2] == 1
 
 
+def test_a_type_that_changed_meanwhile_is_told_to_the_others(a: Caller, b: Caller) -> None:
+    a.join("x", "a.1")
+    b.join("y", "b.1")
+    b.hear()
+    a.change("x", "a.1", "phone")
+    b.hear()
+    a.restore(("x", "a.1", ""))
+    assert b.hear() == [["changed", ROOM, record(1, "a", "a.1", "x")]]
+
+
 def test_a_member_whose_id_another_has_is_lost(a: Caller, b: Caller) -> None:
     b.join("x", "b.1")
     a.restore(("x", "a.1", ""), ("y", "a.2", ""))

@@ -155,6 +155,7 @@ class Joining:
         """A place is here."""
         search = self._searches.pop(token, None)
         if search is not None:
+            self._let_go(search)  # what was said by who has left since goes the long way
             search.found(None)
 
     def _look(self, search: Search) -> None:

@@ -13,9 +13,13 @@ for i = 4, #ARGV, 6 do
     elseif record[PLACE] ~= place then
         lost[#lost + 1] = place
     elseif record[NODE] == me then
+        local has_other_type = record[CLIENT_TYPE] ~= client_type
         record[CLIENT_TYPE] = client_type
         change_token(record, token)
-        put(room_id, record)
+        local written = put(room_id, record)
+        if has_other_type then
+            tell_room(me, '"changed"', text(room_id), written)
+        end
     elseif token == '' or record[TOKEN] ~= token then
         lost[#lost + 1] = place
     elseif ARGV[i + 5] == '1' then
@@ -23,6 +27,7 @@ for i = 4, #ARGV, 6 do
     else
         -- It was taken over meanwhile, and its client had never gone.
         local other = record[NODE]
+        record[CLIENT_TYPE] = client_type
         local written = move(room_id, record, me)
         tell_room(me, '"moved"', text(room_id), written)
         if redis.call('HEXISTS', nodes_key, other) == 0 then
