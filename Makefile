@@ -39,7 +39,7 @@ types: $(VENV)/installed-test
 	$(BIN)/mypy
 
 # The parts of the package that the network does not excuse are covered to the last branch.
-CORE := twisted_signal/registry.py,twisted_signal/dialects/*,twisted_signal/session.py,twisted_signal/messages.py,twisted_signal/auth.py
+CORE := twisted_signal/registry.py,twisted_signal/dialects/*,twisted_signal/session.py,twisted_signal/entrance.py,twisted_signal/messages.py,twisted_signal/auth.py
 
 # Most tests wait most of the time, for processes and networks: more of them at once than there are
 # cores. A file's tests stay together, as some share a server. WORKERS=0 runs one after the other.

@@ -71,7 +71,7 @@ def test_a_session_in_two_places_is_found(crashes: Path, monkeypatch: pytest.Mon
 
 
 def test_a_token_that_works_twice_is_found(crashes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Registry, "_new_token", lambda self: "always the same")
+    monkeypatch.setattr(Registry, "new_token", lambda self, before=None: "always the same")
     assert command.main(["--engine=hypothesis", "--target=rooms", "--seconds=0"]) == 1
 
 
