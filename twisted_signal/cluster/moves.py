@@ -175,9 +175,7 @@ class Moves:
         registry = self._state.registry
         room = registry.rooms.get(room_id)
         if room is None:
-            room = registry.open(
-                room_id, Absent(0, self._state.registry.tally, self.give_up), self._state.now_ns
-            )
+            room = registry.open(room_id, self._absent_owner(), self._state.now_ns)
             self._replicas.stale.add(room_id)
         member = self._state.places.get(record.place) or self._replicas.add(room, record)
         self._settle(member, record.resume_token, state)
@@ -204,7 +202,7 @@ class Moves:
     def _bring(self, item: Handed | Adopted, state: PlaceState) -> None:
         record = item.record
         self._state.passed_on.pop(record.place, None)
-        owner = Absent(0, self._state.registry.tally, self.give_up)
+        owner = self._absent_owner()
         self._replicas.learn(item.room_id, item.records, owner)
         room = self._state.registry.rooms[item.room_id]
         member = self._state.places.get(record.place)
@@ -219,7 +217,7 @@ class Moves:
         """Let a place be here, for its client to come back."""
         before = member.owner
         lost = state.kept.lost if state.kept is not None else 0
-        owner = Absent(lost, self._state.registry.tally, self.give_up)
+        owner = self._absent_owner(lost)
         owner.member = member
         member.owner, member.node = owner, None
         member.expires_at, member.last_partner = state.expires_at, state.last_partner
@@ -237,6 +235,9 @@ class Moves:
             for waiting in state.backlog:
                 member.backlog.keep(waiting)
             hand_over_what_waits(member, self._state.now_ns)
+
+    def _absent_owner(self, lost: int = 0) -> Absent:
+        return Absent(lost, self._state.registry.tally, self.give_up)
 
     def _catch_up(self, member: Member, known: dict[str, str]) -> None:
         """Let a client hear who came and went while its place was on its way."""
