@@ -4,7 +4,7 @@ A person believes what it is told. It notices at once if somebody joins who is t
 somebody leaves who is not, or if what another one said comes twice or late.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -62,14 +62,14 @@ class Line(PlainClient):
         if self.closed is None:
             super().close(code, reason)
 
-    def ask_if_alive(self, answered) -> None:  # type: ignore[no-untyped-def] # as inherited
+    def ask_if_alive(self, answered: Callable[[bool], None]) -> None:
         if self.is_open and self.person.line is self:
             answered(True)  # noqa: FBT003 - as the callback has it
             return
         stage = self.node.stage
         stage.later(stage.limits.probe_timeout, lambda: self._is_silent(answered))
 
-    def _is_silent(self, answered) -> None:  # type: ignore[no-untyped-def] # as above
+    def _is_silent(self, answered: Callable[[bool], None]) -> None:
         if self.node.is_frozen:
             self.node.stage.later(1, lambda: self._is_silent(answered))
         elif not self.node.is_dead:

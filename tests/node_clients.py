@@ -3,13 +3,13 @@
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from caller import Caller
-from nodes import AT_ONCE, until
+from nodes import AT_ONCE, Node, until
 from processes import Server
 
 
@@ -314,3 +314,30 @@ def bystanders(node: Server, room_id: str = "bystanders") -> Bystanders:
     one, other = (register(node, name, room_id) for name in ("one", "other"))
     assert one.hear() == joined("other")
     return Bystanders(one, other)
+
+
+def assert_unnoticed(here: Node, there: Node, happens: Callable[..., None]) -> None:
+    """Let something happen while three clients talk across two nodes: nobody hears of it.
+
+    After it one of them goes to the other node, and another one comes.
+
+    Args:
+        happens: is told who talks, as `Numbered`s.
+    """
+    with (
+        bystanders(here),
+        register(here, "pc", "lab") as pc,
+        register(there, "phone", "lab") as phone,
+        register(there, "tablet", "lab", resume=True) as tablet,
+    ):
+        talks = (Numbered(pc, phone), Numbered(phone, pc), Numbered(tablet, pc))
+        settle(*talks)
+
+        happens(*talks)
+
+        settle(*talks)
+        tablet.lose()
+        with tablet.resume(here) as back, register(there, "late", "lab") as late:
+            wait_for_agreement(pc, phone, back, late)
+            assert told_of(phone) == [joined("tablet"), joined("late")]
+            assert told_of(back) == [joined("late")]

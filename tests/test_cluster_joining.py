@@ -86,7 +86,7 @@ def test_who_gives_way_on_another_node_is_closed_and_told_why() -> None:
 def test_an_id_that_was_made_up_and_is_taken_is_made_up_anew() -> None:
     stage = Stage()
     taken = iter(["x", "z"])
-    stage.nodes["b"].registry.unused_id = lambda room_id, client_type: next(taken)  # type: ignore[method-assign]
+    stage.nodes["b"].registry.unused_id = lambda room_id, client_type: next(taken)  # type: ignore[method-assign] # for this test alone
     enters(stage, "a", "x")
     person = Person(1, stage)
     person.connect("b")

@@ -21,9 +21,9 @@ class Claim:
         resume_token: with it the place can be taken up on another connection; None: it cannot.
         place: what the cluster calls the place; None: there is no cluster.
         instead_of: who has the id, and is to give way.
-        waits: whether the client has to wait for the answer.
+        is_decided: whether there is an answer.
+        waits: whether the client has to wait for it.
         besides: the place that the client has while it waits, or None.
-        is_decided: whether there is one.
     """
 
     __slots__ = (

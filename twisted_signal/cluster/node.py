@@ -173,8 +173,7 @@ class Node(Cluster):
         state.is_up = True
         state.scripts.inventory(ignore)
         self._to_restore = list(self._replicas.stale)
-        self._is_whole = not self._to_restore
-        self._restore_some()
+        self._restored_last(None)  # of none so far
         self._joining.connected()
         self._beat()
 

@@ -15,7 +15,7 @@ from twisted_signal.cluster.scripts import LEASE_MS, Answered, ignore
 from twisted_signal.cluster.state import NodeState
 from twisted_signal.cluster.wire import Changed, Joined, Left, Moved, Record, Restored
 from twisted_signal.errors import SignalError
-from twisted_signal.messages import PeerJoined, PeerLeft, RelayedToAll
+from twisted_signal.messages import PeerJoined, PeerLeft
 from twisted_signal.registry import Member, Owner, Room
 from twisted_signal.relay import hand_over_what_waits, put_out, tell_room
 
@@ -249,9 +249,8 @@ class Replicas:
             try:
                 client.deliver(message)
             except SignalError as error:
-                member = client.member
-                if member is not None and not isinstance(message, RelayedToAll):
-                    self._state.tell_refused(member.room.room_id, message.sender_id, error)
+                if client.member is not None:
+                    self._state.not_told(client.member, message, error)
 
     # Time, and the way to the others
 

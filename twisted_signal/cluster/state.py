@@ -71,8 +71,12 @@ class NodeState:
         try:
             arrive(message, member, self.now_ns)
         except SignalError as error:
-            if not isinstance(message, RelayedToAll):
-                self.tell_refused(member.room.room_id, message.sender_id, error)
+            self.not_told(member, message, error)
+
+    def not_told(self, target: Member, message: Relayed, error: SignalError) -> None:
+        """Tell a peer why its message could not be told, unless that was for everybody."""
+        if not isinstance(message, RelayedToAll):
+            self.tell_refused(target.room.room_id, message.sender_id, error)
 
     def tell_refused(self, room_id: str, client_id: str, error: SignalError) -> None:
         """Tell a client, on whichever node, why its message was refused."""
@@ -87,12 +91,12 @@ class NodeState:
 
     def failed(self, say: Say) -> None:
         """What a client of this node said did not reach another node."""
-        for place in () if say.is_for_all else say.places:
+        for place in say.places:
             target = self.places.get(place)
             if target is not None and target.node is not None:
                 error = NodeUnreachable(target.client_id)
                 error.target_id = target.client_id
-                self.tell_refused(target.room.room_id, say.message.sender_id, error)
+                self.not_told(target, say.message, error)
 
     def probe(self, client: RemoteClient, answered: Callable[[bool], None]) -> None:
         """Ask the node of a client whether the client is alive. See `remote.Probe`."""
